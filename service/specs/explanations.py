@@ -1,0 +1,59 @@
+"""What a client may ask of a trained model: predictions and explanations."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.specs.base import Seed, Spec
+
+MAX_INPUTS = 64
+IMAGE_METHODS = ("grad_cam", "shap")
+Method = Literal["grad_cam", "shap"]
+Label = Annotated[str, Field(min_length=1, max_length=255)]
+Split = Literal["train", "validation", "test"]
+
+
+class MethodParameters(Spec):
+    """Knobs of the methods; each method takes its own and refuses the others'.
+
+    Fields:
+        layer: grad_cam: dotted name of the module to hook; found by itself when null.
+        evaluations: shap: budget of network evaluations per input and target.
+        baseline: shap: what hidden regions show.
+        batch_size: shap: masked images per forward.
+        explainer: shap: `partition` is the one for images.
+    """
+
+    layer: Annotated[str, Field(max_length=200)] | None = None
+    evaluations: int | None = Field(None, ge=32, le=10_000)
+    baseline: Literal["blur", "mean", "zero"] | None = None
+    batch_size: int | None = Field(None, ge=1, le=512)
+    explainer: Literal["partition"] | None = None
+
+
+class DatasetInputs(Spec):
+    """Samples of a dataset of the same project as inputs."""
+
+    dataset_id: Annotated[str, Field(max_length=64)]
+    split: Split | None = None
+    limit: int = Field(MAX_INPUTS, ge=1, le=MAX_INPUTS)
+
+
+class ExplanationSpec(Spec):
+    """How to explain."""
+
+    method: Method
+    targets: Literal["predicted"] | Annotated[list[Label], Field(min_length=1, max_length=16)] = "predicted"
+    parameters: MethodParameters = Field(default_factory=MethodParameters)
+    evaluate: bool = False
+    seed: Seed = 0
+
+
+class PredictionSpec(Spec):
+    """How to predict: nothing to choose yet."""
+
+
+ALLOWED_PARAMETERS: dict[str, frozenset[str]] = {
+    "grad_cam": frozenset({"layer"}),
+    "shap": frozenset({"evaluations", "baseline", "batch_size", "explainer"}),
+}

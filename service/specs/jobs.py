@@ -1,0 +1,138 @@
+"""The job spec: a declarative training request, every number bounded.
+
+`JobSpec` is what a client posts. `resolve` fills in what depends on the dataset, so that the stored spec says
+all that will happen. Defaults that are plain constants stand in the fields.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from service.specs.augmentation import Augmentation
+from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE
+from service.specs.base import Metadata, Name, Seed, Spec
+
+Problem = Literal["image_classification", "text_classification", "tabular_classification", "tabular_regression"]
+Monitor = Literal["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1"]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Column = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class SplitSpec(Spec):
+    """How samples are dealt to train, validation and test; the rest of the fractions is train."""
+
+    validation: float = Field(0.15, gt=0.0, le=0.5)
+    test: float = Field(0.15, gt=0.0, le=0.5)
+    strategy: Literal["stratified", "random", "predefined"] | None = None
+    group_column: None = None
+    time_column: None = None
+
+
+class BackboneSpec(Spec):
+    """Which network, which weights, and which part of it is trained."""
+
+    name: Annotated[str, Field(max_length=100)] = DEFAULT_IMAGE_BACKBONE
+    weights: Literal["pretrained", "none"] | None = None
+    trainable: Literal["head", "last_stage", "all", "gradual"] = "all"
+    dropout: float = Field(0.2, ge=0.0, le=0.9)
+
+
+class TrainingSpec(Spec):
+    """Optimisation of one trial."""
+
+    epochs: int = Field(30, ge=1, le=1000)
+    batch_size: int = Field(32, ge=2, le=4096)
+    image_size: int | None = Field(None, ge=32, le=1024)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(0.001, gt=0.0, le=100.0)
+    backbone_learning_rate: float | None = Field(None, gt=0.0, le=100.0)
+    weight_decay: float = Field(0.01, ge=0.0, le=10.0)
+    schedule: Literal["cosine", "constant", "one_cycle", "plateau"] = "cosine"
+    warmup_epochs: int = Field(0, ge=0, le=100)
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    class_weights: Literal["none", "balanced"] = "none"
+    gradient_clip_norm: float | None = Field(1.0, gt=0.0, le=1e6)
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    ema_decay: float | None = Field(None, gt=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _warm_up_is_shorter_than_training(self) -> Self:
+        if self.warmup_epochs >= self.epochs and self.warmup_epochs > 0:
+            raise ValueError("warmup_epochs must be smaller than epochs")
+        return self
+
+
+class EarlyStoppingSpec(Spec):
+    """Ends a trial once `monitor` has not improved by `min_delta` for `patience` evaluations."""
+
+    monitor: Monitor = "validation_loss"
+    patience: int = Field(5, ge=1, le=1000)
+    min_delta: float = Field(0.0, ge=0.0, le=100.0)
+
+
+class LimitsSpec(Spec):
+    """Hard limits of a job."""
+
+    wall_seconds: int = Field(3600, ge=1, le=7 * 24 * 3600)
+
+
+class JobSpec(Spec):
+    """One training request. Unset fields take the defaults shown in the OpenAPI document."""
+
+    dataset_id: Annotated[str, Field(max_length=64)]
+    name: Name | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    problem: Literal["image_classification"] = "image_classification"
+    seed: Seed = 0
+    split: SplitSpec = Field(default_factory=SplitSpec)
+    backbone: BackboneSpec = Field(default_factory=BackboneSpec)
+    estimator: None = None
+    augmentation: Augmentation = Field(default_factory=Augmentation)
+    training: TrainingSpec = Field(default_factory=TrainingSpec)
+    early_stopping: EarlyStoppingSpec | None = Field(default_factory=EarlyStoppingSpec)
+    tuning: None = None
+    limits: LimitsSpec = Field(default_factory=LimitsSpec)
+
+    @model_validator(mode="after")
+    def _backbone_fits(self) -> Self:
+        entry = CATALOGUE.get(self.backbone.name)
+        if entry is None:
+            return self
+        if self.backbone.weights == "pretrained" and not entry.has_pretrained_weights:
+            raise ValueError(f"backbone {entry.name} is trained from scratch: weights must be 'none'")
+        size = self.training.image_size
+        if entry.fixed_input_size and size not in (None, entry.input_size):
+            raise ValueError(f"backbone {entry.name} takes image_size {entry.input_size} only")
+        return self
+
+    def resolve(self, *, median_side: int, has_predefined_split: bool) -> "JobSpec":
+        """The same request with everything decided that depends on the dataset.
+
+        Args:
+            median_side: pixels, the smaller of the dataset's median width and height.
+            has_predefined_split: whether the archive names train, validation and test folders.
+        """
+        entry = CATALOGUE[self.backbone.name]
+        weights = self.backbone.weights or ("pretrained" if entry.has_pretrained_weights else "none")
+        strategy = self.split.strategy or ("predefined" if has_predefined_split else "stratified")
+        size = self.training.image_size or _default_image_size(self.backbone.name, median_side)
+        head_rate = self.training.learning_rate
+        backbone_rate = self.training.backbone_learning_rate or head_rate
+        return self.model_copy(
+            update={
+                "split": self.split.model_copy(update={"strategy": strategy}),
+                "backbone": self.backbone.model_copy(update={"weights": weights}),
+                "augmentation": self.augmentation.resolve(),
+                "training": self.training.model_copy(
+                    update={"image_size": size, "backbone_learning_rate": backbone_rate}
+                ),
+            }
+        )
+
+
+def _default_image_size(backbone: str, median_side: int) -> int:
+    """The backbone's own size, or less where the images are smaller: the next multiple of 32, 64 at least."""
+    entry = CATALOGUE[backbone]
+    if entry.fixed_input_size or entry.source == "builtin":
+        return entry.input_size
+    return min(entry.input_size, max(64, -(-median_side // 32) * 32))
