@@ -87,3 +87,9 @@ _ENTRIES = (
 
 CATALOGUE: dict[str, Backbone] = {entry.name: entry for entry in _ENTRIES}
 DEFAULT_IMAGE_BACKBONE = next(entry.name for entry in _ENTRIES if entry.default)
+
+
+def weights_known(reported: dict[str, str]) -> dict[str, str]:
+    """Where each entry's weights are, by what workers reported; before any did, packaged ones are presumed."""
+    presumed = {name: "packaged" if entry.default else "none" for name, entry in CATALOGUE.items()}
+    return presumed | {name: kind for name, kind in reported.items() if name in CATALOGUE}

@@ -1,0 +1,87 @@
+# `make demo` and `make test` set up everything they need in .venv; nothing else has to be installed first.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# PYTHON=/path/to/python3.12 chooses the interpreter; otherwise the first usable one is taken.
+PYTHON ?=
+
+.PHONY: help demo up install test check lint format benchmarks clean
+
+help:  ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMP)  ## Fine-tunes on digits over HTTP, explains two of them, writes the pictures to demo-output/
+	@$(BIN)/tunelens demo
+
+up: $(STAMP)  ## Serves on http://127.0.0.1:8000 until Ctrl-C
+	@exec $(BIN)/tunelens up
+
+install: $(STAMP)  ## Creates .venv with everything in it
+
+test: $(STAMP)  ## The whole suite
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP)  ## What CI checks besides the tests: style, types, import floors, migrations, module sizes
+	@echo "ruff";          $(BIN)/ruff check .
+	echo "ruff format";    $(BIN)/ruff format --check .
+	echo "mypy";           $(BIN)/mypy
+	echo "import-linter";  $(BIN)/lint-imports --no-logo
+	echo "module sizes";   $(BIN)/python -m pytest tests/architecture/test_module_size.py
+	echo "alembic check"
+	scratch=$$(mktemp -d)
+	trap 'rm -rf "$$scratch"' EXIT
+	export TUNELENS_DATA_DIR="$$scratch" DATABASE_URL="sqlite:///$$scratch/check.db"
+	$(BIN)/python -m service.store.migrate
+	$(BIN)/alembic check
+
+lint: $(STAMP)  ## Fixes what ruff can fix and reports the rest
+	@$(BIN)/ruff check --fix .
+
+format: $(STAMP)  ## Formats the code
+	@$(BIN)/ruff format .
+
+benchmarks: $(STAMP)  ## Ratios against the reference libraries, one run each
+	@for script in benchmarks/*.py; do
+	  echo "== $$script"
+	  $(BIN)/python "$$script"
+	done
+
+clean:  ## Removes .venv, caches and the demo's output; leaves data/ alone
+	@rm -rf $(VENV) demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@python="$(PYTHON)"
+	usable='import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'
+	for candidate in $${python:-python3.11 python3.12 python3.13 python3.14 python3}; do
+	  if "$$candidate" -c "$$usable" >/dev/null 2>&1; then found="$$candidate"; break; fi
+	done
+	if [ -z "$${found:-}" ]; then
+	  echo "Tunelens needs Python 3.11 or newer with its venv module. If it has an unusual name: make PYTHON=/path/to/python" >&2
+	  exit 1
+	fi
+	[ -x $(BIN)/python ] || "$$found" -m venv $(VENV)
+	log=$(VENV)/install.log
+	echo "Installing into $(VENV) with $$($(BIN)/python --version). The first time this takes minutes: PyTorch is large."
+	tty=$$([ -t 1 ] && echo 1 || echo 0)
+	if ! $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check \
+	     -c constraints.txt -e '.[worker,client,dev]' 2>&1 | tee "$$log" | awk -v tty="$$tty" '
+	       /^ *Downloading |^Installing collected/ {
+	         n++; what = ($$1 == "Installing") ? "unpacking everything (this is the longest part)" : $$2
+	         sub(/.*\//, "", what)
+	         if (tty) { printf "\r\033[K  %3d  %s", n, substr(what, 1, 70); fflush() }
+	         else if (n % 25 == 0 || $$1 == "Installing") { printf "  %3d  %s\n", n, what; fflush() }
+	       }
+	       END { if (tty) printf "\r\033[K" }'; then
+	  tail -n 20 "$$log" >&2
+	  echo "The installation failed; all of pip's output is in $$log." >&2
+	  exit 1
+	fi
+	touch $@
+	echo "Installed."

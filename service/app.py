@@ -1,0 +1,73 @@
+"""The application: every route behind one door, every error a problem document."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from service.auth import ensure_admin_key
+from service.backbones import routes as backbones
+from service.datasets import routes as datasets
+from service.errors import InsufficientScope, Unauthenticated
+from service.events import routes as events
+from service.explanations import routes as explanations
+from service.health import routes as health_routes
+from service.jobs import routes as jobs
+from service.keys import routes as keys
+from service.middleware import RequestFrame
+from service.models import routes as models
+from service.predictions import routes as predictions
+from service.problems import error_docs, install_handlers
+from service.queue import CeleryNudges, Nudges
+from service.routing import known_caller
+from service.settings import Settings
+from service.store import Store
+from service.sweeper import Sweeper
+
+log = logging.getLogger(__name__)
+FEATURES = (datasets.router, backbones.router, jobs.router, events.router, models.router, models.aliases_router,
+            predictions.router, explanations.router, keys.router)  # fmt: skip
+
+
+def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
+    """The API over a store; the schema must be up to date."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        made = ensure_admin_key(store, settings)
+        if made is not None:
+            log.warning("made the admin key; it is in %s", made)
+        sweeper = Sweeper(store, nudges, settings)
+        sweeper.start()
+        yield
+        app.state.closing = True
+        sweeper.stop()
+        store.close()
+
+    app = FastAPI(title="Tunelens", version="1", lifespan=lifespan, redoc_url=None)
+    app.state.settings, app.state.store, app.state.nudges, app.state.closing = settings, store, nudges, False
+    install_handlers(app)
+    root = APIRouter(
+        prefix="/v1",
+        dependencies=[Depends(known_caller)],
+        responses=error_docs(Unauthenticated, InsufficientScope),
+    )
+    for router in FEATURES:
+        root.include_router(router)
+    app.include_router(root)
+    app.include_router(health_routes.router)
+    app.add_middleware(
+        RequestFrame,
+        allowed_hosts=settings.allowed_hosts.split(","),
+        max_json=settings.max_json_bytes,
+        max_upload=settings.max_upload_bytes,
+    )
+    return app
+
+
+def from_environment() -> FastAPI:
+    """For `uvicorn service.app:from_environment --factory`."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings()
+    return create_app(settings, Store(settings.database_url, settings.artifacts_url), CeleryNudges(settings))

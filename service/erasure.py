@@ -1,0 +1,21 @@
+"""Deleting what hangs on a job or a model: rows go at once, bytes are abandoned to the sweeper."""
+
+from service.store import UnitOfWork
+
+
+def erase_job(work: UnitOfWork, job_id: str) -> None:
+    """Removes a job, its trials, epochs, events and their artifacts; its model stays."""
+    for trial in work.trials.of(job_id):
+        work.artifacts.abandon(trial.id)
+    work.artifacts.abandon(job_id)
+    work.jobs.delete(job_id)
+
+
+def erase_model(work: UnitOfWork, model_id: str) -> None:
+    """Removes a model, its aliases, and every prediction and explanation that it gave."""
+    for servings in (work.predictions, work.explanations):
+        for row_id in servings.ids_of_model(model_id):
+            work.artifacts.abandon(row_id)
+            servings.delete(row_id)
+    work.artifacts.abandon(model_id)
+    work.models.delete(model_id)

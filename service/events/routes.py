@@ -1,0 +1,87 @@
+"""Events of a job: a JSON page, or a stream that resumes where it broke."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio
+from fastapi import Header, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from service.deps import Caller, Stored
+from service.errors import Fault, Invalid, NotFound
+from service.events.schemas import EventList, EventRead
+from service.problems import error_docs
+from service.routing import door_router
+from service.store import Store
+from service.store.jobs import TERMINAL
+
+router = door_router("/jobs", "events")
+PAGE = 200
+HEARTBEAT_SECONDS = 15.0
+FIRST_POLL_SECONDS = 0.05
+LAST_POLL_SECONDS = 0.5
+
+
+@router.get(
+    "/{job_id}/events",
+    response_model=EventList,
+    responses={200: {"content": {"text/event-stream": {}}}, **error_docs(NotFound, Invalid)},
+)
+async def read_events(
+    job_id: str,
+    request: Request,
+    caller: Caller,
+    store: Stored,
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 200,
+    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+    accept: Annotated[str, Header(max_length=500)] = "application/json",
+) -> EventList | Response:
+    """Events after a number; as `text/event-stream` until the job has ended."""
+    if "text/event-stream" not in accept:
+        found = await run_in_threadpool(_events, store, caller.project_id, job_id, after, limit)
+        return EventList(data=found[0])
+    if last_event_id is not None:
+        if not last_event_id.isdigit():
+            fault = Fault(("header", "Last-Event-ID"), "integer", "a number of this stream")
+            raise Invalid("Last-Event-ID is not valid.", errors=[fault])
+        after = int(last_event_id)
+    await run_in_threadpool(_events, store, caller.project_id, job_id, after, 1)
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    stream = _stream(request, store, (caller.project_id, job_id), after)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+async def _stream(request: Request, store: Store, job: tuple[str, str], after: int) -> AsyncIterator[str]:
+    """Polls the rows with back-off; holds no database connection while it sleeps."""
+    poll, quiet_since = FIRST_POLL_SECONDS, anyio.current_time()
+    while not request.app.state.closing:
+        try:
+            events, ended = await run_in_threadpool(_events, store, *job, after, PAGE)
+        except NotFound:
+            return
+        for event in events:
+            yield f"id: {event.seq}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n"
+            after = event.seq
+        if ended and len(events) < PAGE:
+            return
+        now = anyio.current_time()
+        if events:
+            poll, quiet_since = FIRST_POLL_SECONDS, now
+        elif now - quiet_since > HEARTBEAT_SECONDS:
+            yield ": still here\n\n"
+            quiet_since = now
+        await anyio.sleep(poll)
+        poll = min(poll * 1.5, LAST_POLL_SECONDS)
+
+
+def _events(store: Store, project_id: str, job_id: str, after: int, limit: int) -> tuple[list[EventRead], bool]:
+    """Events after a number, and whether the job had ended when they were read."""
+    with store.read() as work:
+        job = work.jobs.find(project_id, job_id)
+        if job is None:
+            raise NotFound("No such job.")
+        rows = work.events.after(job_id, after, limit)
+        return [EventRead.from_row(row) for row in rows], job.state in TERMINAL

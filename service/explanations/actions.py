@@ -1,0 +1,106 @@
+"""Rules for explanations."""
+
+from typing import Any
+
+from service.errors import ExplanationUnsupported, Fault, Invalid, NotFound
+from service.explanations.schemas import ExplanationList, ExplanationRead
+from service.inputs import Asked, check_images, checked, choose_samples, store_images
+from service.queue import Nudges, after_commit
+from service.specs.backbones import CATALOGUE
+from service.specs.base import new_id
+from service.specs.explanations import ALLOWED_PARAMETERS, ExplanationSpec
+from service.specs.tasks import EXPLAIN
+from service.store import Artifact, Store, UnitOfWork
+from service.store.pages import PageQuery
+from service.store.tables import ExplanationRow, ModelRow
+
+
+def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked: Asked) -> str:
+    """Accepts an explanation.
+
+    Raises:
+        NotFound: no such model.
+        Invalid: fields, parameters or target labels that are not valid.
+        ExplanationUnsupported: the method cannot explain this kind of network.
+        ImageError, UnknownReference, Conflict: as `check_images` and `choose_samples`.
+    """
+    spec: ExplanationSpec = checked(ExplanationSpec, asked.spec)
+    with store.read() as work:
+        model = work.models.find(project_id, reference)
+    if model is None:
+        raise NotFound("No such model.")
+    _check_spec(spec, model)
+    check_images(asked.files)
+    artifacts: list[Artifact] = []
+    if asked.dataset is not None:
+        inputs = choose_samples(store, project_id, model.id, asked.dataset)
+    else:
+        inputs, artifacts = store_images(store, asked.files)
+    row_id = new_id("exp")
+    row = ExplanationRow(
+        id=row_id, project_id=project_id, model_id=model.id, state="queued", spec=spec.model_dump(), inputs=inputs
+    )
+    with store.work() as work:
+        work.explanations.add(row)
+        for index, artifact in enumerate(artifacts):
+            work.artifacts.attach(artifact, row_id, f"inputs/{index}")
+        work.after_commit(after_commit(nudges, EXPLAIN))
+    return row_id
+
+
+def read(work: UnitOfWork, project_id: str, explanation_id: str) -> ExplanationRead:
+    """One explanation; raises `NotFound`."""
+    return ExplanationRead.from_row(_find(work, project_id, explanation_id))
+
+
+def page(work: UnitOfWork, project_id: str, query: PageQuery) -> ExplanationList:
+    """A project's explanations, newest first."""
+    rows, cursor = work.explanations.page(project_id, query)
+    return ExplanationList(data=[ExplanationRead.from_row(row) for row in rows], next_cursor=cursor)
+
+
+def picture(work: UnitOfWork, project_id: str, explanation_id: str, place: tuple[int, str, str]) -> Artifact:
+    """One item's heatmap or overlay for one label; raises `NotFound`."""
+    index, label, name = place
+    row = _find(work, project_id, explanation_id)
+    items: list[dict[str, Any]] = (row.result or {}).get("items", [])
+    labels = [target["label"] for target in items[index]["targets"]] if 0 <= index < len(items) else []
+    if label not in labels:
+        raise NotFound("No such picture.")
+    artifact = work.artifacts.find(row.id, f"items/{index}/{labels.index(label)}/{name}.png")
+    if artifact is None:
+        raise NotFound("No such picture.")
+    return artifact
+
+
+def delete(work: UnitOfWork, project_id: str, explanation_id: str) -> None:
+    """Deletes an explanation, or stops one that runs; raises `NotFound`."""
+    row = _find(work, project_id, explanation_id)
+    work.artifacts.abandon(row.id)
+    work.explanations.delete(row.id)
+
+
+def _check_spec(spec: ExplanationSpec, model: ModelRow) -> None:
+    given = {name for name, value in spec.parameters if value is not None}
+    faults = [
+        Fault(("body", "parameters", name), "other-method", f"not a parameter of {spec.method}")
+        for name in sorted(given - ALLOWED_PARAMETERS[spec.method])
+    ]
+    if spec.targets != "predicted":
+        faults += [
+            Fault(("body", "targets", position), "unknown-label", f"one of the model's {len(model.classes)} classes")
+            for position, label in enumerate(spec.targets)
+            if label not in model.classes
+        ]
+    if faults:
+        raise Invalid("The explanation's spec does not fit the model.", errors=faults)
+    if spec.method == "grad_cam" and CATALOGUE[model.backbone].architecture == "mlp":
+        fault = Fault(("body", "method"), "explanation-unsupported", "the network has no spatial layer; use shap")
+        raise ExplanationUnsupported("grad_cam needs a spatial layer.", errors=[fault])
+
+
+def _find(work: UnitOfWork, project_id: str, explanation_id: str) -> ExplanationRow:
+    row = work.explanations.find(project_id, explanation_id)
+    if row is None:
+        raise NotFound("No such explanation.")
+    return row

@@ -1,0 +1,31 @@
+"""Is the process up; can it do its work."""
+
+from fastapi import APIRouter, Response
+from starlette.requests import Request
+
+from service.errors import Unavailable
+from service.problems import error_docs
+from service.specs.tasks import QUEUES
+from service.store import Store
+
+router = APIRouter(tags=["operations"])
+WORKER_SEEN_SECONDS = 30.0
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses=error_docs(Unavailable))
+def readyz(request: Request, response: Response) -> dict[str, str]:
+    """The database answers and every queue has a worker that was seen lately."""
+    store: Store = request.app.state.store
+    with store.read() as work:
+        served = work.workers.queues_served(WORKER_SEEN_SECONDS)
+    missing = [queue for queue in QUEUES if queue not in served]
+    if missing:
+        raise Unavailable(f"No worker was seen lately for: {', '.join(missing)}.")
+    response.headers["Cache-Control"] = "no-store"
+    return {"status": "ready", "database": "ok", "workers": "ok"}

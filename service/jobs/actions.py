@@ -1,0 +1,184 @@
+"""Rules for jobs."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.erasure import erase_job
+from service.errors import Conflict, Fault, Invalid, NotFound
+from service.jobs.planning import Plan, plan
+from service.jobs.schemas import JobList, JobPlan, JobRead, Progress, Rerun, TrialList, TrialRead
+from service.problems import invalid
+from service.queue import Nudges, after_commit
+from service.specs.base import new_id
+from service.specs.jobs import JobSpec
+from service.specs.tasks import RUN_TRIALS
+from service.store import Artifact, UnitOfWork
+from service.store.jobs import TERMINAL
+from service.store.pages import PageQuery
+from service.store.tables import JobRow, TrialRow
+
+CANCELLABLE = ("queued", "running", "pausing", "paused")
+
+
+def dry_run(work: UnitOfWork, project_id: str, spec: JobSpec) -> JobPlan:
+    """What the job would do."""
+    return plan(work, project_id, spec).to_body()
+
+
+def submit(work: UnitOfWork, nudges: Nudges, project_id: str, spec: JobSpec) -> str:
+    """Accepts a job with its first trial; raises as `plan`."""
+    return _accept(work, nudges, project_id, plan(work, project_id, spec))
+
+
+def rerun(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str, body: Rerun) -> str:
+    """Accepts a job like another one, with a merge patch on its spec.
+
+    Raises:
+        NotFound, Invalid: a remedy that the job's diagnosis does not have, or a patch that makes no valid spec.
+    """
+    job = _find(work, project_id, job_id)
+    remedies = {remedy["id"]: remedy["patch"] for remedy in (job.diagnosis or {}).get("remedies", [])}
+    spec: Any = job.spec
+    for position, remedy_id in enumerate(body.apply):
+        if remedy_id not in remedies:
+            fault = Fault(("body", "apply", position), "unknown-remedy", "the job's diagnosis has no such remedy")
+            raise Invalid("A remedy is unknown.", errors=[fault])
+        spec = merge_patch(spec, remedies[remedy_id])
+    try:
+        patched = JobSpec.model_validate(merge_patch(spec, body.override))
+    except ValidationError as error:
+        raise invalid([{**fault, "loc": ("body", "override", *fault["loc"])} for fault in error.errors()]) from error
+    return submit(work, nudges, project_id, patched)
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def read(work: UnitOfWork, project_id: str, job_id: str) -> JobRead:
+    """One job; raises `NotFound`."""
+    return _shown(work, _find(work, project_id, job_id))
+
+
+def page(work: UnitOfWork, project_id: str, query: PageQuery) -> JobList:
+    """A project's jobs, newest first."""
+    rows, cursor = work.jobs.page(project_id, query)
+    return JobList(data=[_shown(work, row) for row in rows], next_cursor=cursor)
+
+
+def cancel(work: UnitOfWork, project_id: str, job_id: str) -> None:
+    """Stops a job: at once when nothing of it runs, else as soon as its worker has seen it.
+
+    Raises:
+        NotFound, Conflict: it has ended.
+    """
+    job = _find(work, project_id, job_id)
+    if job.state == "cancelling":
+        return
+    if not work.jobs.move(job_id, "cancelling"):
+        raise Conflict(f"The job is `{job.state}`; only a live job can be cancelled.")
+    work.trials.cancel_queued(job_id)
+    if not any(trial.state == "running" for trial in work.trials.of(job_id)):
+        work.jobs.move(job_id, "cancelled")
+
+
+def pause(work: UnitOfWork, project_id: str, job_id: str) -> None:
+    """Asks the worker to stop after its last checkpoint; raises `NotFound`, `Conflict`."""
+    job = _find(work, project_id, job_id)
+    if not work.jobs.move(job_id, "pausing"):
+        raise Conflict(f"The job is `{job.state}`; only a running job can be paused.")
+    if not any(trial.state == "running" for trial in work.trials.of(job_id)):
+        work.jobs.move(job_id, "paused")
+
+
+def resume(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> None:
+    """Queues a paused job again; raises `NotFound`, `Conflict`."""
+    job = _find(work, project_id, job_id)
+    if not work.jobs.move(job_id, "queued"):
+        raise Conflict(f"The job is `{job.state}`; only a paused job can be resumed.")
+    work.after_commit(after_commit(nudges, RUN_TRIALS))
+
+
+def delete(work: UnitOfWork, project_id: str, job_id: str) -> None:
+    """Deletes a job that has ended; its model stays. Raises `NotFound`, `Conflict`."""
+    job = _find(work, project_id, job_id)
+    if job.state not in TERMINAL:
+        raise Conflict(f"The job is `{job.state}`; cancel it first.")
+    erase_job(work, job_id)
+
+
+def trials(work: UnitOfWork, project_id: str, job_id: str) -> TrialList:
+    """A job's trials; raises `NotFound`."""
+    _find(work, project_id, job_id)
+    return TrialList(data=[TrialRead.from_row(row, work.trials.epochs(row.id)) for row in work.trials.of(job_id)])
+
+
+def trial(work: UnitOfWork, project_id: str, job_id: str, number: int) -> TrialRead:
+    """One trial; raises `NotFound`."""
+    _find(work, project_id, job_id)
+    row = work.trials.find(job_id, number)
+    if row is None:
+        raise NotFound("The job has no such trial.")
+    return TrialRead.from_row(row, work.trials.epochs(row.id))
+
+
+def plot(work: UnitOfWork, project_id: str, job_id: str, name: str) -> Artifact:
+    """A picture of a finished job, kept with its model; raises `NotFound`, `Conflict`."""
+    job = _find(work, project_id, job_id)
+    if job.state not in TERMINAL:
+        raise Conflict(f"The job is `{job.state}`; its plots are drawn when it has succeeded.")
+    artifact = work.artifacts.find(job.model_id, name) if job.model_id else None
+    if artifact is None:
+        raise NotFound("The job has no such plot.")
+    return artifact
+
+
+def _accept(work: UnitOfWork, nudges: Nudges, project_id: str, planned: Plan) -> str:
+    spec = planned.spec
+    job = JobRow(
+        id=new_id("job"),
+        project_id=project_id,
+        name=spec.name,
+        labels=dict(spec.metadata),
+        dataset_id=planned.dataset.id,
+        dataset_digest=planned.dataset.digest,
+        state="queued",
+        spec=spec.model_dump(),
+        warnings=[warning.model_dump() for warning in planned.warnings],
+    )
+    work.jobs.add(job)
+    work.trials.add(TrialRow(id=new_id("trl"), job_id=job.id, number=0, state="queued"))
+    work.after_commit(after_commit(nudges, RUN_TRIALS))
+    return job.id
+
+
+def _find(work: UnitOfWork, project_id: str, job_id: str) -> JobRow:
+    row = work.jobs.find(project_id, job_id)
+    if row is None:
+        raise NotFound("No such job.")
+    return row
+
+
+def _shown(work: UnitOfWork, job: JobRow) -> JobRead:
+    rows = work.trials.of(job.id)
+    finished = sum(row.state not in ("queued", "running") for row in rows)
+    epochs = int(job.spec["training"]["epochs"])
+    live = next((row for row in rows if row.state == "running"), rows[-1] if rows else None)
+    done = work.trials.epochs_done(live.id) if live else 0
+    fraction = 1.0 if job.state == "succeeded" else min(1.0, live.fraction if live else 0.0)
+    left = None
+    if job.state == "running" and live and done:
+        left = round(live.seconds / done * epochs * (1.0 - fraction), 1)
+    progress = Progress(trials_finished=finished, trials_total=job.trials_total, epoch=done, epochs=epochs,
+                        fraction=round(fraction, 4), estimated_seconds_left=left)  # fmt: skip
+    return JobRead.from_row(job, progress)

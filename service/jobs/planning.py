@@ -1,0 +1,88 @@
+"""From a posted spec to what will happen."""
+
+from dataclasses import dataclass
+
+from service.errors import Conflict, Fault, TargetInvalid, UnknownBackbone, UnknownReference
+from service.jobs.schemas import CostEstimate, JobPlan, SampledTrial
+from service.specs.backbones import CATALOGUE, Backbone, weights_known
+from service.specs.datasets import ImageProfile, Warning
+from service.specs.jobs import JobSpec
+from service.store import UnitOfWork
+from service.store.tables import DatasetRow
+
+SMALL_TRAIN_SPLIT = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved spec with the dataset it trains on."""
+
+    spec: JobSpec
+    dataset: DatasetRow
+    warnings: list[Warning]
+    profile: ImageProfile
+
+    def to_body(self) -> JobPlan:
+        """As `dry_run` answers."""
+        split = self.spec.split
+        train = round(self.profile.samples * (1 - split.validation - split.test))
+        size = self.spec.training.image_size or 0
+        passes = train * self.spec.training.epochs
+        cost = CostEstimate(trials=1, epochs=self.spec.training.epochs, train_samples=train, sample_passes=passes,
+                            pixels=passes * size * size)  # fmt: skip
+        first = [SampledTrial(number=0, params={})]
+        return JobPlan(spec=self.spec, trials=1, first_trials=first, warnings=self.warnings, cost=cost)
+
+
+def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
+    """Checks a spec against what is at hand, and resolves it.
+
+    Raises:
+        UnknownReference: no such dataset in this project.
+        Conflict: the dataset is not ready.
+        UnknownBackbone: not in the catalogue, or its weights are not at hand.
+    """
+    entry = _backbone(work, spec)
+    dataset = work.datasets.find(project_id, spec.dataset_id, lock=True)
+    if dataset is None:
+        fault = Fault(("body", "dataset_id"), "unknown-reference", "no such dataset")
+        raise UnknownReference("The dataset is unknown.", errors=[fault])
+    if dataset.state != "ready":
+        raise Conflict(f"The dataset is `{dataset.state}`; a job can use it once it is `ready`.")
+    profile = ImageProfile.model_validate(dataset.profile)
+    if spec.split.strategy == "predefined" and not profile.has_predefined_split:
+        fault = Fault(("body", "split", "strategy"), "predefined", "the archive has no train/validation/test folders")
+        raise TargetInvalid("The dataset predefines no split.", errors=[fault])
+    resolved = spec.resolve(
+        median_side=min(profile.median_width, profile.median_height),
+        has_predefined_split=profile.has_predefined_split,
+    )
+    return Plan(resolved, dataset, list(_warnings(resolved, entry, profile)), profile)
+
+
+def _backbone(work: UnitOfWork, spec: JobSpec) -> Backbone:
+    at_hand = weights_known(work.workers.weights())
+    usable = sorted(name for name, kind in at_hand.items() if kind != "none")
+    entry = CATALOGUE.get(spec.backbone.name)
+    where = ("body", "backbone", "name")
+    if entry is None:
+        fault = Fault(where, "unknown-backbone", f"one of: {', '.join(sorted(CATALOGUE))}")
+        raise UnknownBackbone("The catalogue has no such backbone.", errors=[fault])
+    wants_weights = (spec.backbone.weights or "pretrained") == "pretrained" and entry.has_pretrained_weights
+    if wants_weights and at_hand[entry.name] == "none":
+        message = f"pretrained weights at hand: {', '.join(usable)}; weights 'none' trains from scratch"
+        detail = "The backbone's pretrained weights are not at hand here."
+        raise UnknownBackbone(detail, errors=[Fault(where, "weights-not-at-hand", message)])
+    return entry
+
+
+def _warnings(spec: JobSpec, entry: Backbone, profile: ImageProfile) -> list[Warning]:
+    found = []
+    if spec.backbone.weights == "none" and spec.backbone.trainable != "all":
+        found.append(Warning(code="random-frozen-backbone", message="A backbone without weights stays partly random."))
+    if spec.training.warmup_epochs == 0 and entry.architecture in ("vit", "swin") and spec.training.epochs > 1:
+        found.append(Warning(code="no-warm-up", message="Transformers usually train better with warmup_epochs > 0."))
+    train = round(profile.samples * (1 - spec.split.validation - spec.split.test))
+    if train < SMALL_TRAIN_SPLIT:
+        found.append(Warning(code="few-samples", message=f"Only about {train} samples are left to train on."))
+    return found

@@ -1,0 +1,145 @@
+"""Bodies of jobs and trials."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from service.problems import ProblemDocument
+from service.specs.base import JsonObject, Spec
+from service.specs.datasets import Warning
+from service.specs.jobs import JobSpec
+from service.store.tables import JobRow, TrialRow
+from service.times import Timestamp
+
+
+class Progress(BaseModel):
+    """How far a job is; `fraction` runs from 0 to 1 and `estimated_seconds_left` supposes every epoch is run."""
+
+    trials_finished: int
+    trials_total: int
+    epoch: int
+    epochs: int
+    fraction: float
+    estimated_seconds_left: float | None
+
+
+class JobRead(BaseModel):
+    """A training request; `spec` has every default resolved."""
+
+    id: str
+    name: str | None
+    metadata: dict[str, str]
+    state: str
+    dataset_id: str | None
+    spec: JobSpec
+    warnings: list[Warning]
+    progress: Progress
+    best_trial: int | None
+    model_id: str | None
+    metrics: JsonObject | None
+    diagnosis: JsonObject | None
+    problem: ProblemDocument | None
+    device: str | None
+    created_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+
+    @classmethod
+    def from_row(cls, row: JobRow, progress: Progress) -> "JobRead":
+        """The row as shown."""
+        special = {"metadata", "progress", "spec"}
+        fields: dict[str, Any] = {name: getattr(row, name) for name in cls.model_fields if name not in special}
+        spec = JobSpec.model_validate(row.spec)
+        return cls.model_validate({**fields, "metadata": row.labels, "progress": progress, "spec": spec})
+
+
+class JobList(BaseModel):
+    """A page of jobs."""
+
+    data: list[JobRead]
+    next_cursor: str | None
+
+
+class SampledTrial(BaseModel):
+    """A trial that would run."""
+
+    number: int
+    params: JsonObject
+
+
+class CostEstimate(BaseModel):
+    """What a job costs at most."""
+
+    trials: int
+    epochs: int
+    train_samples: int
+    sample_passes: int
+    pixels: int
+
+
+class JobPlan(BaseModel):
+    """What a job would do; nothing is accepted."""
+
+    spec: JobSpec
+    trials: int
+    first_trials: list[SampledTrial]
+    warnings: list[Warning]
+    cost: CostEstimate
+
+
+class EpochRead(BaseModel):
+    """One pass over the train split and the evaluation after it; losses are cross-entropies in nats."""
+
+    epoch: int
+    train_loss: float | None
+    validation_loss: float | None
+    train_accuracy: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+    seconds: float
+
+
+class TrialMetrics(BaseModel):
+    """Figures at the best epoch."""
+
+    train: JsonObject | None = None
+    validation: JsonObject | None = None
+
+
+class TrialRead(BaseModel):
+    """One set of hyperparameters being fitted."""
+
+    number: int
+    state: str
+    params: JsonObject
+    attempt: int
+    metrics: TrialMetrics
+    best_epoch: int | None
+    stopped_by: str | None
+    problem: ProblemDocument | None
+    device: str | None
+    epochs: list[EpochRead]
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+
+    @classmethod
+    def from_row(cls, row: TrialRow, epochs: list[dict[str, Any]]) -> "TrialRead":
+        """The row as shown."""
+        special = {"metrics", "epochs"}
+        fields: dict[str, Any] = {name: getattr(row, name) for name in cls.model_fields if name not in special}
+        metrics = {split: (row.metrics or {}).get(split) for split in ("train", "validation")}
+        return cls.model_validate({**fields, "metrics": metrics, "epochs": epochs})
+
+
+class TrialList(BaseModel):
+    """All trials of a job by number."""
+
+    data: list[TrialRead]
+    next_cursor: None = None
+
+
+class Rerun(Spec):
+    """A job like another; `override` is a merge patch (RFC 7396) on its spec."""
+
+    apply: list[str] = Field(default_factory=list, max_length=16)
+    override: JsonObject = Field(default_factory=dict)

@@ -1,0 +1,78 @@
+"""What happens to every request before routing: an id, the host check, the body's limit, safe headers."""
+
+import secrets
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import PayloadTooLarge
+from service.problems import problem_response
+
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "Cache-Control": "no-store",
+}
+DOCS_PATHS = ("/docs", "/openapi.json")
+MULTIPART_OVERHEAD_BYTES = 1024 * 1024
+
+
+class RequestFrame:
+    """Pure ASGI, so that uploads and event streams pass through it unbuffered."""
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str], max_json: int, max_upload: int) -> None:
+        self._app = app
+        self._hosts = frozenset(host.strip().lower() for host in allowed_hosts)
+        self._max_json = max_json
+        self._max_upload = max_upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Frames one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(10)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        headers = Headers(scope=scope)
+
+        async def framed_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer["X-Request-ID"] = request_id
+                for name, value in SAFE_HEADERS.items():
+                    if not (name == "Content-Security-Policy" and scope["path"] in DOCS_PATHS):
+                        answer.setdefault(name, value)
+            await send(message)
+
+        if not self._host_is_allowed(headers.get("host", "")):
+            problem = {"type": "/problems/bad-host", "title": "Bad host", "detail": "The Host header is not allowed."}
+            await problem_response(Request(scope), problem)(scope, receive, framed_send)
+            return
+        await self._app(scope, self._limited(headers, receive), framed_send)
+
+    def _host_is_allowed(self, host: str) -> bool:
+        name = host.lower()
+        if not name.endswith("]"):
+            name, colon, port = name.rpartition(":") if ":" in name else (name, "", "")
+            if colon and not port.isdigit():
+                return False
+        return name in self._hosts or ("*" in self._hosts and name.replace("-", "").replace(".", "").isalnum())
+
+    def _limited(self, headers: Headers, receive: Receive) -> Receive:
+        multipart = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        limit = self._max_upload + MULTIPART_OVERHEAD_BYTES if multipart else self._max_json
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise PayloadTooLarge(f"The body is larger than the {limit} bytes that are allowed here.")
+            return message
+
+        return limited

@@ -1,0 +1,56 @@
+"""Rules for predictions."""
+
+from service.errors import NotFound
+from service.inputs import Asked, check_images, checked, choose_samples, store_images
+from service.predictions.schemas import PredictionList, PredictionRead
+from service.queue import Nudges, after_commit
+from service.specs.base import new_id
+from service.specs.explanations import PredictionSpec
+from service.specs.tasks import PREDICT
+from service.store import Artifact, Store, UnitOfWork
+from service.store.pages import PageQuery
+from service.store.tables import PredictionRow
+
+
+def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked: Asked) -> str:
+    """Accepts a prediction; raises `NotFound`, `Invalid`, `ImageError`s and as `choose_samples`."""
+    checked(PredictionSpec, asked.spec)
+    with store.read() as work:
+        model = work.models.find(project_id, reference)
+    if model is None:
+        raise NotFound("No such model.")
+    check_images(asked.files)
+    artifacts: list[Artifact] = []
+    if asked.dataset is not None:
+        inputs = choose_samples(store, project_id, model.id, asked.dataset)
+    else:
+        inputs, artifacts = store_images(store, asked.files)
+    row_id = new_id("prd")
+    with store.work() as work:
+        row = PredictionRow(id=row_id, project_id=project_id, model_id=model.id, state="queued", spec={}, inputs=inputs)
+        work.predictions.add(row)
+        for index, artifact in enumerate(artifacts):
+            work.artifacts.attach(artifact, row_id, f"inputs/{index}")
+        work.after_commit(after_commit(nudges, PREDICT))
+    return row_id
+
+
+def read(work: UnitOfWork, project_id: str, prediction_id: str) -> PredictionRead:
+    """One prediction; raises `NotFound`."""
+    row = work.predictions.find(project_id, prediction_id)
+    if row is None:
+        raise NotFound("No such prediction.")
+    return PredictionRead.from_row(row)
+
+
+def page(work: UnitOfWork, project_id: str, query: PageQuery) -> PredictionList:
+    """A project's predictions, newest first."""
+    rows, cursor = work.predictions.page(project_id, query)
+    return PredictionList(data=[PredictionRead.from_row(row) for row in rows], next_cursor=cursor)
+
+
+def delete(work: UnitOfWork, project_id: str, prediction_id: str) -> None:
+    """Deletes a prediction, or stops one that runs; raises `NotFound`."""
+    read(work, project_id, prediction_id)
+    work.artifacts.abandon(prediction_id)
+    work.predictions.delete(prediction_id)

@@ -1,0 +1,157 @@
+"""Errors → RFC 9457 problem documents. The only place that knows status codes."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from service.errors import Fault, Invalid, ServiceError, Unavailable
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[str, int] = {
+    "unauthenticated": 401,
+    "insufficient-scope": 403,
+    "quota-exceeded": 403,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "conflict": 409,
+    "payload-too-large": 413,
+    "unsupported-media-type": 415,
+    "bad-range": 416,
+    "malformed-json": 400,
+    "malformed-multipart": 400,
+    "bad-host": 400,
+    "rate-limited": 429,
+    "internal": 500,
+    "unavailable": 503,
+}
+UNPROCESSABLE = 422
+RETRY_AFTER_SECONDS = "2"
+SLUG_OF_STATUS = {400: "malformed-multipart", 404: "not-found", 405: "method-not-allowed", 413: "payload-too-large"}
+MEDIA_TYPE = "application/problem+json"
+
+
+class FaultDocument(BaseModel):
+    """One field, file or row at fault."""
+
+    loc: list[str | int]
+    code: str
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int | None = None
+    detail: str
+    instance: str | None = None
+    request_id: str | None = None
+    errors: list[FaultDocument] | None = None
+
+
+def status_of(slug: str) -> int:
+    """The status code of a slug; whatever is not listed is the client's input."""
+    return STATUS.get(slug, UNPROCESSABLE)
+
+
+def problem_response(
+    request: Request, problem: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """A problem document as an answer to `request`."""
+    slug = str(problem["type"]).rpartition("/")[2]
+    status = status_of(slug)
+    document = {
+        **{key: problem[key] for key in ("type", "title")},
+        "status": status,
+        "detail": problem["detail"],
+        "instance": request.scope["path"],
+        "request_id": request.scope.get("state", {}).get("request_id"),
+    }
+    if problem.get("errors"):
+        document["errors"] = problem["errors"]
+    extra = dict(headers or {})
+    if status == 401:
+        extra["WWW-Authenticate"] = 'Bearer realm="tunelens"'
+    if status == 503:
+        extra["Retry-After"] = RETRY_AFTER_SECONDS
+    return JSONResponse(document, status_code=status, media_type=MEDIA_TYPE, headers=extra)
+
+
+def error_docs(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for the errors of one route, beside those every route can give."""
+    docs: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        status = status_of(error.slug)
+        known = docs.get(status, {}).get("description", "")
+        description = f"{known} `{error.slug}`: {error.title}.".strip()
+        docs[status] = {
+            "description": description,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+        }
+    return docs
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Turns everything that a route can raise into a problem document."""
+
+    async def service_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, ServiceError)
+        if error.slug == "internal":
+            log.error("internal error: %s", error.detail, exc_info=error)
+        return problem_response(request, error.to_problem())
+
+    async def validation(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return problem_response(request, invalid(error.errors()).to_problem())
+
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        slug = SLUG_OF_STATUS.get(error.status_code, "internal")
+        title = HTTPStatus(error.status_code).phrase
+        problem = {"type": f"/problems/{slug}", "title": title, "detail": _http_detail(error.status_code)}
+        return problem_response(request, problem, headers=error.headers)
+
+    async def database_away(request: Request, error: Exception) -> JSONResponse:
+        log.error("database: %s", error.__class__.__name__, exc_info=error)
+        return problem_response(request, Unavailable("The database does not answer.").to_problem())
+
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+        return problem_response(request, ServiceError("The service failed; the log has the reason.").to_problem())
+
+    app.add_exception_handler(ServiceError, service_error)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(OperationalError, database_away)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def invalid(errors: Sequence[Any]) -> ServiceError:
+    """Pydantic's errors as `validation`, without the input that they carry."""
+    faults = []
+    for error in errors[:100]:
+        loc = tuple(part if isinstance(part, int) else str(part)[:100] for part in error["loc"])
+        code = "unknown-field" if error["type"] == "extra_forbidden" else str(error["type"]).replace("_", "-")
+        faults.append(Fault(loc, code, str(error["msg"])[:500]))
+    named = ", ".join(".".join(str(part) for part in fault.loc) for fault in faults[:3])
+    return Invalid(f"{len(errors)} field(s) are not valid: {named}.", errors=faults)
+
+
+def _http_detail(status: int) -> str:
+    if status == 404:
+        return NO_SUCH
+    if status == 405:
+        return "This method is not served at this path; the Allow header names those that are."
+    return "The body could not be read."
+
+
+NO_SUCH = "There is nothing at this path."

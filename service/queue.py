@@ -1,0 +1,87 @@
+"""Nudges: "there is work in this queue". They carry no truth; the rows do, and the sweeper finds what a lost
+nudge left behind.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from celery import Celery
+from kombu.entity import Queue as KombuQueue
+from kombu.exceptions import OperationalError
+
+from service.settings import Settings
+from service.specs.tasks import QUEUE_OF, QUEUES
+
+log = logging.getLogger(__name__)
+
+POLLING_SECONDS = 0.005
+SOCKET_TIMEOUT_SECONDS = 2.0
+
+
+class Nudges(Protocol):
+    """Whoever can say that there is work."""
+
+    def nudge(self, task: str) -> None:
+        """Wakes a worker; never raises for a broker that is away."""
+
+
+class CeleryNudges:
+    """Nudges over Celery's broker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._celery = make_celery(settings)
+
+    def nudge(self, task: str) -> None:
+        """Sends one message without waiting for a broker that does not answer."""
+        try:
+            self._celery.send_task(task, queue=QUEUE_OF[task], retry=False, ignore_result=True)
+        except (OperationalError, OSError) as error:
+            log.warning("nudge %s not sent (%s): the sweeper will", task, error.__class__.__name__)
+
+
+def after_commit(nudges: Nudges, task: str) -> Callable[[], None]:
+    """A nudge to hand to `UnitOfWork.after_commit`."""
+    return lambda: nudges.nudge(task)
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The Celery application that API and workers share: JSON only, early ack, no results, no prefetch."""
+    celery = Celery("tunelens", broker=settings.broker_url)
+    filesystem = settings.broker_url.startswith("filesystem:")
+    celery.conf.update(
+        broker_transport_options=_filesystem_options(settings) if filesystem else _redis_options(),
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_serializer="json",
+        accept_content=["json"],
+        result_accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_create_missing_queues=False,
+        task_queues=[KombuQueue(name) for name in QUEUES],  # type: ignore[no-untyped-call]
+        task_default_queue="control",
+        worker_prefetch_multiplier=1,
+        # Celery 5.7.0 exits when Redis drops while a message is held; the option exists for Redis only.
+        worker_disable_prefetch=not filesystem,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+    )
+    return celery
+
+
+def _filesystem_options(settings: Settings) -> dict[str, Any]:
+    folder = settings.data_dir / "broker"
+    for name in ("messages", "control"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return {
+        "data_folder_in": str(folder / "messages"),
+        "data_folder_out": str(folder / "messages"),
+        "control_folder": str(folder / "control"),
+        "store_processed": False,
+        "polling_interval": POLLING_SECONDS,
+    }
+
+
+def _redis_options() -> dict[str, Any]:
+    return {"socket_timeout": SOCKET_TIMEOUT_SECONDS, "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS}

@@ -1,0 +1,210 @@
+"""The door of every route: the key first, then the body, read strictly; repeats answered from the first answer."""
+
+import hashlib
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi.routing import APIRoute, APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.auth import Caller, authenticate
+from service.errors import (
+    BadInput,
+    Fault,
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    Invalid,
+    MalformedJson,
+    UnsupportedMediaType,
+)
+from service.store import Store
+from service.store.tables import IdempotencyRow
+
+MAX_DEPTH = 32
+MAX_INTEGER_DIGITS = 19
+MAX_FORM_FILES = 1000
+MAX_FORM_FIELDS = 16
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class MalformedMultipart(BadInput):
+    """The multipart body cannot be parsed."""
+
+    slug, title = "malformed-multipart", "The multipart body is not acceptable"
+
+
+class StrictRequest(Request):
+    """JSON as the contract takes it: finite, shallow, no doubled keys, no endless integers."""
+
+    async def json(self) -> Any:
+        """The parsed body; raises `MalformedJson`."""
+        if not hasattr(self, "_strict_json"):
+            self._strict_json = parse_json(await self.body())
+        return self._strict_json
+
+
+class Door(APIRoute):
+    """Authenticates before a byte of the body is read."""
+
+    def get_route_handler(self) -> Handler:
+        """Wraps FastAPI's handler."""
+        inner = super().get_route_handler()
+        takes_json = self.body_field is not None and not _is_form(self)
+
+        async def handle(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            caller = await run_in_threadpool(known_caller, strict)
+            caller.require("read" if strict.method in ("GET", "HEAD") else "write")
+            await _read_body(strict, takes_json=takes_json, takes_form=_is_form(self))
+            key = strict.headers.get("idempotency-key")
+            if strict.method != "POST" or key is None:
+                return await inner(strict)
+            return await _once(strict, caller, key, inner)
+
+        return handle
+
+
+def door_router(prefix: str, tag: str) -> APIRouter:
+    """A feature's router; all of its routes have the door."""
+    return APIRouter(prefix=prefix, tags=[tag], route_class=Door)
+
+
+def known_caller(request: Request) -> Caller:
+    """The request's caller, looked up once; raises `Unauthenticated`."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:
+        caller = authenticate(request.app.state.store, request.headers.get("authorization"))
+        request.state.caller = caller
+    return caller
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON (RFC 8259 without its permissions); raises `MalformedJson`."""
+    try:
+        value = json.loads(body, object_pairs_hook=_unique, parse_int=_bounded_int)
+    except (ValueError, RecursionError) as error:
+        raise MalformedJson("The body is not valid JSON in UTF-8.") from error
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return value
+    raise MalformedJson(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise MalformedJson("The body names a key twice in one object.")
+    return mapping
+
+
+def _bounded_int(digits: str) -> int:
+    if len(digits) > MAX_INTEGER_DIGITS:
+        raise MalformedJson(f"The body holds an integer of more than {MAX_INTEGER_DIGITS} digits.")
+    return int(digits)
+
+
+def _is_form(route: APIRoute) -> bool:
+    return bool(route.openapi_extra and route.openapi_extra.get("x-multipart")) or any(
+        "multipart" in getattr(field.field_info, "media_type", "") for field in route.dependant.body_params
+    )
+
+
+async def _read_body(request: StrictRequest, *, takes_json: bool, takes_form: bool) -> None:
+    """Parses the body once, outside FastAPI's own catch-all, so that our errors stay ours."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if takes_form and media_type == "multipart/form-data":
+        try:
+            await request.form(max_files=MAX_FORM_FILES, max_fields=MAX_FORM_FIELDS)
+        except ClientDisconnect:
+            raise
+        except (ValueError, KeyError, AssertionError) as error:
+            raise MalformedMultipart("The multipart body cannot be parsed.") from error
+        return
+    if takes_form and not _also_json(request):
+        raise UnsupportedMediaType("Send multipart/form-data.")
+    if takes_json or takes_form:
+        if media_type != "application/json" and not (media_type == "" and not await request.body()):
+            raise UnsupportedMediaType("Send application/json.")
+        if await request.body():
+            await request.json()
+    elif await request.body() and media_type == "application/json":
+        await request.json()
+
+
+def _also_json(request: Request) -> bool:
+    extra = request.scope["route"].openapi_extra or {}
+    return "application/json" in extra.get("requestBody", {}).get("content", {})
+
+
+async def _once(request: StrictRequest, caller: Caller, key: str, inner: Handler) -> Response:
+    """Answers a repeated POST from the first answer; forgets the key when the request fails."""
+    if not 1 <= len(key) <= 255:
+        fault = Fault(("header", "Idempotency-Key"), "length", "1 to 255 characters")
+        raise Invalid("The Idempotency-Key is not valid.", errors=[fault])
+    store: Store = request.app.state.store
+    path = request.scope["path"]
+    place = (caller.project_id, f"{request.method} {path}"[:200], key)
+    fingerprint = await _fingerprint(request)
+
+    def reserve() -> IdempotencyRow | None:
+        with store.work() as work:
+            return work.idempotency.reserve(*place, fingerprint)
+
+    def conclude(response: Response | None) -> None:
+        with store.work() as work:
+            if response is None:
+                work.idempotency.release(*place)
+            else:
+                kept = {k: v for k, v in response.headers.items() if k in ("content-type", "location", "retry-after")}
+                status, body = response.status_code, bytes(response.body)
+                work.idempotency.answer(*place, status=status, headers=kept, body=body)
+
+    first = await run_in_threadpool(reserve)
+    if first is not None:
+        if first.fingerprint != fingerprint:
+            raise IdempotencyMismatch("The idempotency key was first used with another request.")
+        if first.status is None:
+            raise IdempotencyInFlight("The first request with this idempotency key has not been answered yet.")
+        headers = {**(first.headers or {}), "Idempotency-Replayed": "true"}
+        return Response(first.body, status_code=first.status, headers=headers)
+    response = None
+    try:
+        response = await inner(request)
+    finally:
+        await run_in_threadpool(conclude, response)
+    return response
+
+
+async def _fingerprint(request: StrictRequest) -> str:
+    """What makes two requests the same: the query and the body, for forms their parts and not their boundary."""
+    digest = hashlib.sha256(request.scope["query_string"])
+    form: FormData | None = getattr(request, "_form", None)
+    if form is None:
+        digest.update(await request.body())
+        return digest.hexdigest()
+    for name, part in form.multi_items():
+        digest.update(f"\0{name}\0".encode())
+        if isinstance(part, UploadFile):
+            digest.update((part.filename or "").encode())
+            digest.update(await run_in_threadpool(_file_digest, part))
+        else:
+            digest.update(part.encode())
+    return digest.hexdigest()
+
+
+def _file_digest(part: UploadFile) -> bytes:
+    part.file.seek(0)
+    digest = hashlib.file_digest(part.file, "sha256").digest()  # type: ignore[arg-type]
+    part.file.seek(0)
+    return digest

@@ -1,0 +1,64 @@
+"""Environment → Settings. Read once, passed in; nothing else looks at the environment."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All knobs of a process. Durations in seconds, sizes in bytes.
+
+    Attributes:
+        data_dir: where SQLite, the filesystem broker, caches, scratch and logs live.
+        artifacts_url: `sql:` (chunk rows), `file:///…` or any other fsspec URL.
+        train_slots: trials at once in one train worker; one per GPU, or 1.
+        worker_is_lost_after: sightings of an expired lease are this far apart before it is taken away.
+        allowed_hosts: host names that requests may carry; `*` switches the check off.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TUNELENS_", extra="ignore", populate_by_name=True)
+
+    data_dir: Path = Path("data")
+    database_url: str = Field("", validation_alias="DATABASE_URL")
+    broker_url: str = Field("filesystem://", validation_alias="BROKER_URL")
+    artifacts_url: str = Field("sql:", validation_alias="ARTIFACTS_URL")
+    scratch_dir: Path | None = None
+    weights_dir: Path | None = None
+    weights_downloads: bool = False
+    admin_key: str | None = None
+    allowed_hosts: str = "localhost,127.0.0.1,[::1],testserver,api"
+
+    max_upload_bytes: int = 2 * 1024**3
+    max_json_bytes: int = 1024**2
+
+    lease_seconds: float = 30.0
+    heartbeat_seconds: float = 5.0
+    sweep_seconds: float = 10.0
+    expiry_sightings_apart_seconds: float = 15.0
+    max_attempts: int = 3
+    cancel_grace_seconds: float = 5.0
+    drain_seconds: float = 20.0
+    stall_seconds: float = 900.0
+    memory_limit_bytes: int = 0
+    train_slots: int | None = None
+    worker_threads: int | None = None
+    model_cache_bytes: int = 2 * 1024**3
+
+    @model_validator(mode="after")
+    def _paths_are_absolute(self) -> Self:
+        self.data_dir = self.data_dir.resolve()
+        if not self.database_url:
+            self.database_url = f"sqlite:///{self.data_dir / 'tunelens.db'}"
+        return self
+
+    @property
+    def scratch(self) -> Path:
+        """Where trials keep checkpoints; share it between machines to resume across them."""
+        return self.scratch_dir or self.data_dir / "scratch"
+
+    @property
+    def cache(self) -> Path:
+        """Rebuildable files: archives, decoded images, features."""
+        return self.data_dir / "cache"

@@ -1,0 +1,7 @@
+"""All SQL: engine, tables, one module per noun, artifacts, and the unit of work that commits."""
+
+from service.store.artifacts import Artifact
+from service.store.leases import Lease
+from service.store.unit_of_work import Store, UnitOfWork
+
+__all__ = ["Artifact", "Lease", "Store", "UnitOfWork"]

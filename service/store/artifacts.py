@@ -1,0 +1,249 @@
+"""Bytes with a digest: as 1 MiB chunk rows in the same database, or as files behind any fsspec URL.
+
+Writing is many short transactions, so that a large upload never holds the database; the artifact counts only
+once a unit of work gives it an owner. What never gets one is swept.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+import fsspec
+from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from service.errors import ArtifactCorrupt
+from service.specs.base import new_id
+from service.store.engine import now_seconds
+from service.store.tables import ArtifactRow, ChunkRow
+
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Stored bytes: where they are and what they must hash to."""
+
+    id: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    location: str
+    name: str | None = None
+
+
+class ChunkStorage(Protocol):
+    """Where the bytes go; one contract test runs over every implementation."""
+
+    def write(self, artifact_id: str, chunks: Iterable[bytes]) -> str:
+        """Stores all chunks durably and returns their location."""
+
+    def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes `start` up to `stop`, in pieces."""
+
+    def delete(self, location: str) -> None:
+        """Removes the bytes; unknown locations are fine."""
+
+
+class SqlChunks:
+    """1 MiB rows: one database backup holds all."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reading = engine.execution_options(read_only=True)
+
+    def write(self, artifact_id: str, chunks: Iterable[bytes]) -> str:
+        """One short transaction a chunk."""
+        for number, data in enumerate(chunks):
+            with self._engine.begin() as connection:
+                connection.execute(insert(ChunkRow).values(artifact_id=artifact_id, number=number, data=data))
+        return f"sql:{artifact_id}"
+
+    def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
+        """One short transaction a chunk."""
+        artifact_id = location.removeprefix("sql:")
+        for number in range(start // CHUNK_BYTES, -(-stop // CHUNK_BYTES)):
+            with self._reading.connect() as connection:
+                query = select(ChunkRow.data).where(ChunkRow.artifact_id == artifact_id, ChunkRow.number == number)
+                data = connection.execute(query).scalar_one_or_none()
+            if data is None:
+                raise ArtifactCorrupt("A chunk of the artifact is missing.")
+            offset = number * CHUNK_BYTES
+            yield data[max(0, start - offset) : stop - offset]
+
+    def delete(self, location: str) -> None:
+        """Removes the chunk rows."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(ChunkRow).where(ChunkRow.artifact_id == location.removeprefix("sql:")))
+
+
+class FileChunks:
+    """One file an artifact behind an fsspec URL, written under a temporary name and then moved."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, self._root = fsspec.core.url_to_fs(url)
+
+    def write(self, artifact_id: str, chunks: Iterable[bytes]) -> str:
+        """Moves into place only what was written whole."""
+        folder = f"{self._root}/{artifact_id[-2:]}"
+        self._fs.makedirs(folder, exist_ok=True)
+        temporary = f"{folder}/.{artifact_id}.part"
+        try:
+            with self._fs.open(temporary, "wb") as file:
+                for data in chunks:
+                    file.write(data)
+            self._fs.mv(temporary, f"{folder}/{artifact_id}")
+        except BaseException:
+            if self._fs.exists(temporary):
+                self._fs.rm(temporary)
+            raise
+        return f"file:{artifact_id}"
+
+    def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
+        """Seeks, then reads 1 MiB at a time."""
+        try:
+            with self._fs.open(self._path(location), "rb") as file:
+                file.seek(start)
+                left = stop - start
+                while left > 0:
+                    data = file.read(min(CHUNK_BYTES, left))
+                    if not data:
+                        raise ArtifactCorrupt("The artifact's file is too short.")
+                    left -= len(data)
+                    yield data
+        except FileNotFoundError as error:
+            raise ArtifactCorrupt("The artifact's file is missing.") from error
+
+    def delete(self, location: str) -> None:
+        """Removes the file."""
+        if self._fs.exists(self._path(location)):
+            self._fs.rm(self._path(location))
+
+    def _path(self, location: str) -> str:
+        artifact_id = location.removeprefix("file:")
+        return f"{self._root}/{artifact_id[-2:]}/{artifact_id}"
+
+
+class ArtifactStore:
+    """Writes and reads whole artifacts; digests are taken on writing and checked on reading."""
+
+    def __init__(self, engine: Engine, storage: ChunkStorage) -> None:
+        self._engine = engine
+        self._storage = storage
+
+    def write(self, source: IO[bytes] | bytes, media_type: str) -> Artifact:
+        """Stores all of `source`. The artifact has no owner yet: `ArtifactIndex.attach` gives it one."""
+        artifact_id = new_id("art")
+        with self._engine.begin() as connection:
+            values = {"id": artifact_id, "media_type": media_type, "location": "", "name": None, "owner_id": None}
+            connection.execute(insert(ArtifactRow).values(**values))
+        digest, size = hashlib.sha256(), 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            for data in _pieces(source):
+                digest.update(data)
+                size += len(data)
+                yield data
+
+        location = self._storage.write(artifact_id, counted())
+        written = {"size_bytes": size, "sha256": digest.hexdigest(), "location": location}
+        with self._engine.begin() as connection:
+            connection.execute(update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(**written))
+        return Artifact(artifact_id, media_type, size, digest.hexdigest(), location)
+
+    def read(self, artifact: Artifact, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` to `stop`.
+
+        Raises:
+            ArtifactCorrupt: bytes are missing, or a read of the whole does not match the digest (raised before
+                the last piece is yielded, so that no reader takes a wrong whole for complete).
+        """
+        stop = artifact.size_bytes if stop is None else stop
+        if (start, stop) != (0, artifact.size_bytes):
+            yield from self._storage.read(artifact.location, start, stop)
+            return
+        digest, last = hashlib.sha256(), b""
+        for data in self._storage.read(artifact.location, 0, stop):
+            if last:
+                yield last
+            digest.update(data)
+            last = data
+        if digest.hexdigest() != artifact.sha256:
+            raise ArtifactCorrupt("The artifact's bytes do not match its digest.")
+        yield last
+
+    def read_bytes(self, artifact: Artifact) -> bytes:
+        """The whole in memory; for small artifacts."""
+        return b"".join(self.read(artifact))
+
+    def delete(self, artifacts: Iterable[Artifact]) -> None:
+        """Removes bytes and rows."""
+        for artifact in artifacts:
+            self._storage.delete(artifact.location)
+            with self._engine.begin() as connection:
+                connection.execute(delete(ArtifactRow).where(ArtifactRow.id == artifact.id))
+
+
+class ArtifactIndex:
+    """Who owns which artifact; part of a unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def attach(self, artifact: Artifact, owner_id: str, name: str) -> None:
+        """Gives the bytes an owner, replacing the owner's artifact of the same name."""
+        self._session.execute(
+            update(ArtifactRow)
+            .where(ArtifactRow.owner_id == owner_id, ArtifactRow.name == name)
+            .values(owner_id=None, name=None)
+        )
+        values = {"owner_id": owner_id, "name": name}
+        self._session.execute(update(ArtifactRow).where(ArtifactRow.id == artifact.id).values(**values))
+
+    def move(self, from_owner: str, to_owner: str) -> None:
+        """Publishes: all artifacts of one owner become another's."""
+        self._session.execute(update(ArtifactRow).where(ArtifactRow.owner_id == from_owner).values(owner_id=to_owner))
+
+    def abandon(self, owner_id: str) -> None:
+        """Leaves an owner's artifacts to the sweeper."""
+        self._session.execute(
+            update(ArtifactRow).where(ArtifactRow.owner_id == owner_id).values(owner_id=None, name=None, created_at=0.0)
+        )
+
+    def find(self, owner_id: str, name: str) -> Artifact | None:
+        """One artifact of an owner."""
+        query = select(ArtifactRow).where(ArtifactRow.owner_id == owner_id, ArtifactRow.name == name)
+        row = self._session.scalars(query).one_or_none()
+        return _artifact(row) if row else None
+
+    def of(self, owner_id: str) -> list[Artifact]:
+        """All artifacts of an owner, by name."""
+        query = select(ArtifactRow).where(ArtifactRow.owner_id == owner_id).order_by(ArtifactRow.name)
+        return [_artifact(row) for row in self._session.scalars(query)]
+
+    def unowned(self, older_than_seconds: float) -> list[Artifact]:
+        """What nobody owns and nobody can still be writing."""
+        query = select(ArtifactRow).where(
+            ArtifactRow.owner_id.is_(None), ArtifactRow.created_at < now_seconds() - older_than_seconds
+        )
+        return [_artifact(row) for row in self._session.scalars(query)]
+
+
+def make_artifact_store(engine: Engine, url: str) -> ArtifactStore:
+    """`sql:` keeps chunk rows; any other URL is fsspec's."""
+    return ArtifactStore(engine, SqlChunks(engine) if url == "sql:" else FileChunks(url))
+
+
+def _artifact(row: ArtifactRow) -> Artifact:
+    return Artifact(row.id, row.media_type, row.size_bytes, row.sha256, row.location, row.name)
+
+
+def _pieces(source: IO[bytes] | bytes) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        for start in range(0, len(source), CHUNK_BYTES):
+            yield source[start : start + CHUNK_BYTES]
+        return
+    while data := source.read(CHUNK_BYTES):
+        yield data

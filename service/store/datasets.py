@@ -1,0 +1,46 @@
+"""Datasets in the store."""
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from service.store.leases import LeasedRows
+from service.store.pages import PageQuery, fetch_page
+from service.store.tables import DatasetRow, JobRow
+
+ARCHIVE = "archive"
+MANIFEST = "manifest.json"
+LIVE_JOB_STATES = ("queued", "running", "pausing", "paused", "cancelling")
+
+
+class Datasets:
+    """Rows of uploaded data; every read is within one project."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.leases = LeasedRows(session, DatasetRow, waiting="validating", held="validating", lost="rejected")
+
+    def add(self, row: DatasetRow) -> None:
+        """A new dataset."""
+        self._session.add(row)
+        self._session.flush()
+
+    def find(self, project_id: str, dataset_id: str, *, lock: bool = False) -> DatasetRow | None:
+        """One of a project's datasets."""
+        query = select(DatasetRow).where(DatasetRow.id == dataset_id, DatasetRow.project_id == project_id)
+        return self._session.scalars(query.with_for_update() if lock else query).one_or_none()
+
+    def get(self, dataset_id: str) -> DatasetRow:
+        """For workers, which hold a lease on it or on a job that uses it."""
+        return self._session.scalars(select(DatasetRow).where(DatasetRow.id == dataset_id)).one()
+
+    def page(self, project_id: str, page: PageQuery) -> tuple[list[DatasetRow], str | None]:
+        """A project's datasets, newest first."""
+        return fetch_page(self._session, DatasetRow, [DatasetRow.project_id == project_id], page)
+
+    def jobs_of(self, dataset_id: str) -> list[JobRow]:
+        """Every job that trains on it."""
+        return list(self._session.scalars(select(JobRow).where(JobRow.dataset_id == dataset_id)))
+
+    def delete(self, dataset_id: str) -> None:
+        """Removes the row; its artifacts are the caller's to abandon."""
+        self._session.execute(delete(DatasetRow).where(DatasetRow.id == dataset_id))

@@ -1,0 +1,64 @@
+"""Engines for SQLite and PostgreSQL, and the database's own clock."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Float, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+class now_seconds(FunctionElement[float]):
+    """Seconds since 1970 on the database's clock: leases never compare clocks of two machines."""
+
+    type = Float()
+    inherit_cache = True
+    name = "now_seconds"
+
+
+@compiles(now_seconds, "sqlite")
+def _sqlite_now(element: now_seconds, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ARG001
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now_seconds, "postgresql")
+def _postgresql_now(element: now_seconds, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ARG001
+    return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+def make_engine(database_url: str) -> Engine:
+    """A pooled engine; for SQLite in WAL mode with explicit transactions.
+
+    pysqlite's own transaction handling is switched off, since it leaks rows at savepoints and upgrades locks
+    half-way; a connection begins IMMEDIATE unless its execution options say `read_only`.
+    """
+    url = make_url(database_url)
+    if url.get_backend_name() == "postgresql":
+        # PgBouncer in transaction mode loses prepared statements.
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10,
+                             connect_args={"prepare_threshold": None, "connect_timeout": 5})  # fmt: skip
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=20, max_overflow=30, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+    connection.exec_driver_sql(f"BEGIN {mode}")

@@ -1,0 +1,88 @@
+"""Jobs in the store, and the only door through which they change state."""
+
+from typing import Any
+
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.orm import Session
+
+from service.store.engine import now_seconds
+from service.store.events import Events
+from service.store.pages import PageQuery, fetch_page
+from service.store.tables import JobRow, TrialRow
+
+TERMINAL = ("succeeded", "failed", "cancelled")
+SETTLED = (*TERMINAL, "paused")
+MOVES: dict[str, tuple[str, ...]] = {
+    "running": ("queued",),
+    "succeeded": ("running", "pausing"),
+    "failed": ("queued", "running", "pausing"),
+    "pausing": ("running",),
+    "paused": ("pausing",),
+    "queued": ("paused",),
+    "cancelling": ("queued", "running", "pausing", "paused"),
+    "cancelled": ("cancelling",),
+}
+
+
+class Jobs:
+    """Rows of accepted training requests; every client's read is within one project."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, row: JobRow) -> None:
+        """A new job and its first event."""
+        self._session.add(row)
+        self._session.flush()
+        Events(self._session).append(row.id, "state", "queued", data={"state": "queued"})
+
+    def find(self, project_id: str, job_id: str) -> JobRow | None:
+        """One of a project's jobs."""
+        query = select(JobRow).where(JobRow.id == job_id, JobRow.project_id == project_id)
+        return self._session.scalars(query).one_or_none()
+
+    def lock(self, job_id: str) -> JobRow | None:
+        """The job's row, held until the unit of work ends."""
+        query = select(JobRow).where(JobRow.id == job_id).with_for_update().execution_options(populate_existing=True)
+        return self._session.scalars(query).one_or_none()
+
+    def state_of(self, job_id: str) -> str | None:
+        """Where the job stands."""
+        return self._session.execute(select(JobRow.state).where(JobRow.id == job_id)).scalar_one_or_none()
+
+    def page(self, project_id: str, page: PageQuery) -> tuple[list[JobRow], str | None]:
+        """A project's jobs, newest first."""
+        return fetch_page(self._session, JobRow, [JobRow.project_id == project_id], page)
+
+    def move(self, job_id: str, state: str, **values: Any) -> bool:
+        """Moves a job along the state machine and appends the event; False when it stands elsewhere."""
+        if state == "running":
+            values["started_at"] = now_seconds()
+        if state in TERMINAL:
+            values["finished_at"] = now_seconds()
+        statement = (
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.state.in_(MOVES[state]))
+            .values(state=state, **values)
+            .returning(JobRow.id)
+            .execution_options(synchronize_session=False)
+        )
+        if self._session.execute(statement).one_or_none() is None:
+            return False
+        problem = values.get("problem")
+        level = "error" if state == "failed" else "info"
+        data = {"state": state} | ({"problem": problem} if problem else {})
+        Events(self._session).append(job_id, "state", state, level=level, data=data)  # type: ignore[arg-type]
+        return True
+
+    def without_live_trials(self) -> list[str]:
+        """Jobs that are not closed though nothing of theirs is queued or running."""
+        live = exists().where(TrialRow.job_id == JobRow.id, TrialRow.state.in_(("queued", "running")))
+        query = select(JobRow.id).where(JobRow.state.not_in(TERMINAL), JobRow.state != "paused", ~live)
+        stopping = exists().where(TrialRow.job_id == JobRow.id, TrialRow.state == "running")
+        halted = select(JobRow.id).where(JobRow.state.in_(("cancelling", "pausing")), ~stopping)
+        return list(self._session.scalars(query.union(halted)))
+
+    def delete(self, job_id: str) -> None:
+        """Removes the job with its trials, epochs and events; artifacts are the caller's to abandon."""
+        self._session.execute(delete(JobRow).where(JobRow.id == job_id))

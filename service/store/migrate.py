@@ -1,0 +1,28 @@
+"""`python -m service.store.migrate`: brings the database to the newest schema."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
+
+import migrations
+from service.settings import Settings
+from service.store.engine import make_engine
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Runs every migration that the database lacks."""
+    command.upgrade(alembic_config(engine), revision)
+
+
+def alembic_config(engine: Engine) -> Config:
+    """Alembic's configuration for one engine, found wherever the package is installed."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["engine"] = engine
+    return config
+
+
+if __name__ == "__main__":
+    upgrade(make_engine(Settings().database_url))

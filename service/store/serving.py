@@ -1,0 +1,48 @@
+"""Predictions and explanations in the store: the same life, two tables."""
+
+from typing import Generic, TypeVar
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from service.store.leases import LeasedRows
+from service.store.pages import PageQuery, fetch_page
+from service.store.tables import ExplanationRow, PredictionRow
+
+RowT = TypeVar("RowT", PredictionRow, ExplanationRow)
+
+
+class Servings(Generic[RowT]):
+    """Rows of one of the two; every client's read is within one project."""
+
+    def __init__(self, session: Session, row_class: type[RowT]) -> None:
+        self._session = session
+        self._rows: type[RowT] = row_class
+        self.leases = LeasedRows(session, row_class)
+
+    def add(self, row: RowT) -> None:
+        """New work."""
+        self._session.add(row)
+        self._session.flush()
+
+    def find(self, project_id: str, row_id: str) -> RowT | None:
+        """One of a project's."""
+        query = select(self._rows).where(self._rows.id == row_id, self._rows.project_id == project_id)
+        row: RowT | None = self._session.scalars(query).one_or_none()
+        return row
+
+    def get(self, row_id: str) -> RowT:
+        """For the worker that holds it."""
+        return self._session.scalars(select(self._rows).where(self._rows.id == row_id)).one()
+
+    def page(self, project_id: str, page: PageQuery) -> tuple[list[RowT], str | None]:
+        """A project's, newest first."""
+        return fetch_page(self._session, self._rows, [self._rows.project_id == project_id], page)
+
+    def ids_of_model(self, model_id: str) -> list[str]:
+        """All that was asked of a model."""
+        return list(self._session.scalars(select(self._rows.id).where(self._rows.model_id == model_id)))
+
+    def delete(self, row_id: str) -> None:
+        """Removes the row; a worker that holds it finds its lease lost and stops."""
+        self._session.execute(delete(self._rows).where(self._rows.id == row_id))

@@ -1,0 +1,231 @@
+"""Every table. Times are seconds since 1970 on the database's clock; JSON columns hold what the API shows."""
+
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from service.store.engine import now_seconds
+
+Json = dict[str, Any]
+
+
+class Row(DeclarativeBase):
+    """Base of the ORM classes; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        Json: JSON,
+        list[Json]: JSON,
+        list[str]: JSON,
+        int: BigInteger,
+    }
+
+
+class Owned:
+    """What belongs to a project and is listed newest first."""
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    created_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)
+
+
+class Labelled:
+    """What a client may name."""
+
+    name: Mapped[str | None] = mapped_column(String(120))
+    labels: Mapped[Json] = mapped_column("metadata", insert_default=dict)
+
+
+class Leased:
+    """Work that one worker holds at a time.
+
+    `lease_token` grows with each claim; every write of a worker carries the token it got.
+    """
+
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    problem: Mapped[Json | None]
+    attempt: Mapped[int] = mapped_column(insert_default=0)
+    lease_owner: Mapped[str | None] = mapped_column(String(120))
+    lease_token: Mapped[int] = mapped_column(insert_default=0)
+    lease_expires_at: Mapped[float | None]
+    queued_at: Mapped[float] = mapped_column(insert_default=now_seconds())
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+
+
+class ProjectRow(Row):
+    __tablename__ = "projects"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), unique=True)
+    created_at: Mapped[float] = mapped_column(insert_default=now_seconds())
+
+
+class KeyRow(Owned, Row):
+    """An API key; only the digest of its secret is kept."""
+
+    __tablename__ = "api_keys"
+    name: Mapped[str | None] = mapped_column(String(120))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]]
+    expires_at: Mapped[float | None]
+    revoked_at: Mapped[float | None]
+
+
+class DatasetRow(Owned, Labelled, Leased, Row):
+    __tablename__ = "datasets"
+    modality: Mapped[str] = mapped_column(String(16))
+    options: Mapped[Json] = mapped_column(insert_default=dict)
+    digest: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int]
+    ignored_files: Mapped[int] = mapped_column(insert_default=0)
+    profile: Mapped[Json | None]
+    warnings: Mapped[list[Json]] = mapped_column(insert_default=list)
+
+
+class JobRow(Owned, Labelled, Row):
+    """One accepted training request. `events_seq` numbers its events."""
+
+    __tablename__ = "jobs"
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
+    dataset_digest: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    spec: Mapped[Json]
+    warnings: Mapped[list[Json]] = mapped_column(insert_default=list)
+    problem: Mapped[Json | None]
+    metrics: Mapped[Json | None]
+    diagnosis: Mapped[Json | None]
+    best_trial: Mapped[int | None]
+    model_id: Mapped[str | None] = mapped_column(String(64))
+    device: Mapped[str | None] = mapped_column(String(120))
+    trials_total: Mapped[int] = mapped_column(insert_default=1)
+    events_seq: Mapped[int] = mapped_column(insert_default=0)
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+
+
+class TrialRow(Leased, Row):
+    __tablename__ = "trials"
+    __table_args__ = (UniqueConstraint("job_id", "number"),)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    number: Mapped[int]
+    params: Mapped[Json] = mapped_column(insert_default=dict)
+    metrics: Mapped[Json | None]
+    best_epoch: Mapped[int | None]
+    stopped_by: Mapped[str | None] = mapped_column(String(20))
+    device: Mapped[str | None] = mapped_column(String(120))
+    config: Mapped[Json | None]
+    seconds: Mapped[float] = mapped_column(insert_default=0.0)
+    fraction: Mapped[float] = mapped_column(insert_default=0.0)
+
+
+class EpochRow(Row):
+    __tablename__ = "epochs"
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    record: Mapped[Json]
+
+
+class EventRow(Row):
+    __tablename__ = "events"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[float] = mapped_column(insert_default=now_seconds())
+    type: Mapped[str] = mapped_column(String(16))
+    level: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str]
+    data: Mapped[Json] = mapped_column(insert_default=dict)
+
+
+class ModelRow(Owned, Labelled, Row):
+    """One published result per job at most."""
+
+    __tablename__ = "models"
+    job_id: Mapped[str] = mapped_column(String(64), unique=True)
+    problem: Mapped[str] = mapped_column(String(32))
+    backbone: Mapped[str] = mapped_column(String(100))
+    classes: Mapped[list[str]]
+    input: Mapped[Json]
+    metrics: Mapped[Json]
+    digest: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int]
+
+
+class AliasRow(Row):
+    __tablename__ = "aliases"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    updated_at: Mapped[float] = mapped_column(insert_default=now_seconds())
+
+
+class ArtifactRow(Row):
+    """Bytes with a digest. Without an owner they are half-written or abandoned, and swept after a day."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (Index("ix_artifacts_owner", "owner_id", "name", unique=True),)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner_id: Mapped[str | None] = mapped_column(String(64))
+    name: Mapped[str | None] = mapped_column(String(200))
+    media_type: Mapped[str] = mapped_column(String(100))
+    size_bytes: Mapped[int] = mapped_column(insert_default=0)
+    sha256: Mapped[str] = mapped_column(String(64), insert_default="")
+    location: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)
+
+
+class ChunkRow(Row):
+    __tablename__ = "artifact_chunks"
+    artifact_id: Mapped[str] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ServingRow(Owned, Leased):
+    """What predictions and explanations share: inputs are artifacts named `inputs/<index>`."""
+
+    model_id: Mapped[str] = mapped_column(String(64), index=True)
+    spec: Mapped[Json]
+    inputs: Mapped[list[Json]]
+    result: Mapped[Json | None]
+    compute_seconds: Mapped[float | None]
+
+
+class PredictionRow(ServingRow, Row):
+    __tablename__ = "predictions"
+
+
+class ExplanationRow(ServingRow, Row):
+    __tablename__ = "explanations"
+
+
+class IdempotencyRow(Row):
+    """The first answer to a request; without `status` it is still in flight."""
+
+    __tablename__ = "idempotency_keys"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    route: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int | None]
+    headers: Mapped[Json | None]
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)
+
+
+class WorkerRow(Row):
+    """A worker process, its queues and the weights it can load."""
+
+    __tablename__ = "workers"
+    id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    queues: Mapped[list[str]]
+    weights: Mapped[Json] = mapped_column(insert_default=dict)
+    seen_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)

@@ -1,0 +1,124 @@
+"""The store: opens units of work. One unit of work commits; nothing else calls commit."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from service.store.artifacts import ArtifactIndex, ArtifactStore, make_artifact_store
+from service.store.datasets import Datasets
+from service.store.engine import make_engine
+from service.store.events import Events
+from service.store.idempotency import IdempotencyKeys
+from service.store.jobs import Jobs
+from service.store.keys import Keys
+from service.store.models import Models
+from service.store.serving import Servings
+from service.store.tables import ExplanationRow, PredictionRow
+from service.store.trials import Trials
+from service.store.workers import Workers
+
+log = logging.getLogger(__name__)
+
+
+class UnitOfWork:
+    """One transaction and everything that can be read or written in it."""
+
+    def __init__(self, session: Session, artifact_store: ArtifactStore) -> None:
+        self.session = session
+        self.artifact_store = artifact_store
+        self._after_commit: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Runs `action` once the rows are safe; never when the transaction fails."""
+        self._after_commit.append(action)
+
+    def run_after_commit(self) -> None:
+        """Called by the store."""
+        for action in self._after_commit:
+            action()
+
+    @cached_property
+    def keys(self) -> Keys:
+        """API keys and projects."""
+        return Keys(self.session)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """Datasets."""
+        return Datasets(self.session)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Jobs."""
+        return Jobs(self.session)
+
+    @cached_property
+    def trials(self) -> Trials:
+        """Trials and their epochs."""
+        return Trials(self.session)
+
+    @cached_property
+    def events(self) -> Events:
+        """Events of jobs."""
+        return Events(self.session)
+
+    @cached_property
+    def models(self) -> Models:
+        """Models and aliases."""
+        return Models(self.session)
+
+    @cached_property
+    def predictions(self) -> Servings[PredictionRow]:
+        """Predictions."""
+        return Servings(self.session, PredictionRow)
+
+    @cached_property
+    def explanations(self) -> Servings[ExplanationRow]:
+        """Explanations."""
+        return Servings(self.session, ExplanationRow)
+
+    @cached_property
+    def artifacts(self) -> ArtifactIndex:
+        """Who owns which bytes."""
+        return ArtifactIndex(self.session)
+
+    @cached_property
+    def idempotency(self) -> IdempotencyKeys:
+        """First answers."""
+        return IdempotencyKeys(self.session)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Worker processes seen."""
+        return Workers(self.session)
+
+
+class Store:
+    """Rows and bytes of one deployment. Create it after any fork."""
+
+    def __init__(self, database_url: str, artifacts_url: str = "sql:") -> None:
+        self.engine: Engine = make_engine(database_url)
+        self._reading = self.engine.execution_options(read_only=True)
+        self.artifacts = make_artifact_store(self.engine, artifacts_url)
+
+    @contextmanager
+    def work(self) -> Iterator[UnitOfWork]:
+        """A unit of work that commits when its block ends and rolls back when it raises."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            work = UnitOfWork(session, self.artifacts)
+            yield work
+        work.run_after_commit()
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """A unit of work that only reads: takes no write lock, rolls back."""
+        with Session(self._reading, expire_on_commit=False) as session:
+            yield UnitOfWork(session, self.artifacts)
+
+    def close(self) -> None:
+        """Returns all connections."""
+        self.engine.dispose()

@@ -1,0 +1,50 @@
+"""Worker processes in the store: who is alive, and which weights they have."""
+
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from service.store.engine import now_seconds
+from service.store.tables import WorkerRow
+
+RANK = {"packaged": 3, "local": 2, "downloadable": 1, "none": 0}
+
+
+class Workers:
+    """Rows of worker processes."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def seen(self, worker_id: str, queues: list[str], weights: dict[str, Any]) -> None:
+        """A worker says that it lives."""
+        row = self._session.get(WorkerRow, worker_id)
+        if row is None:
+            row = WorkerRow(id=worker_id, queues=queues)
+            self._session.add(row)
+        row.weights = weights
+        row.seen_at = now_seconds()
+        self._session.flush()
+
+    def gone(self, worker_id: str) -> None:
+        """A worker says goodbye."""
+        self._session.execute(delete(WorkerRow).where(WorkerRow.id == worker_id))
+
+    def queues_served(self, within_seconds: float) -> set[str]:
+        """Queues that some worker took work from lately."""
+        query = select(WorkerRow.queues).where(WorkerRow.seen_at > now_seconds() - within_seconds)
+        return {queue for queues in self._session.scalars(query) for queue in queues}
+
+    def weights(self) -> dict[str, str]:
+        """The best that any known train worker has, by backbone; empty when none was ever seen."""
+        best: dict[str, str] = {}
+        for weights in self._session.scalars(select(WorkerRow.weights)):
+            for name, kind in weights.items():
+                if RANK[kind] >= RANK.get(best.get(name, "none"), 0):
+                    best[name] = kind
+        return best
+
+    def forget(self, after_seconds: float) -> None:
+        """Drops workers that have been silent for long."""
+        self._session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now_seconds() - after_seconds))

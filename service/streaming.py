@@ -1,0 +1,45 @@
+"""Artifacts over HTTP: streamed, with a single byte range, typed by the server."""
+
+import re
+
+from starlette.responses import Response, StreamingResponse
+
+from service.errors import BadRange
+from service.store import Artifact, Store
+
+INLINE = ("image/png",)
+
+
+def stream_artifact(store: Store, artifact: Artifact, range_header: str | None) -> Response:
+    """The artifact's bytes, all or one range (RFC 9110 §14); raises `BadRange`."""
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{artifact.sha256}"',
+        "Content-Disposition": "inline" if artifact.media_type in INLINE else "attachment",
+    }
+    size = artifact.size_bytes
+    asked = _parse_range(range_header, size) if range_header else None
+    start, stop = asked or (0, size)
+    headers["Content-Length"] = str(stop - start)
+    if asked:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return StreamingResponse(
+        store.artifacts.read(artifact, start, stop),
+        status_code=206 if asked else 200,
+        media_type=artifact.media_type,
+        headers=headers,
+    )
+
+
+def _parse_range(header: str, size: int) -> tuple[int, int]:
+    match = re.fullmatch(r"bytes=(\d{0,19})-(\d{0,19})", header.replace(" ", ""))
+    if match is None or match[0] == "bytes=-":
+        raise BadRange("One range of bytes is served: `bytes=<first>-<last>`.")
+    first, last = match[1], match[2]
+    if first == "":
+        start, stop = max(0, size - int(last)), size
+    else:
+        start, stop = int(first), min(size, int(last) + 1 if last else size)
+    if start >= stop:
+        raise BadRange(f"The artifact has {size} bytes.")
+    return start, stop

@@ -1,0 +1,14 @@
+"""`python -m worker train control`: serves the named queues."""
+
+import sys
+from typing import cast
+
+from service.settings import Settings
+from service.specs.tasks import QUEUES, Queue
+from worker.app import run_worker
+
+if __name__ == "__main__":
+    asked = sys.argv[1:]
+    if not asked or not set(asked) <= set(QUEUES):
+        sys.exit(f"usage: python -m worker QUEUE…   (of: {', '.join(QUEUES)})")
+    run_worker(Settings(), [cast("Queue", queue) for queue in asked])

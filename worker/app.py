@@ -1,0 +1,69 @@
+"""A worker process: Celery in a thread pool, the runtime it serves, and what starts and ends with it."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from celery import Celery, signals
+
+from service.queue import make_celery
+from service.settings import Settings
+from service.specs.tasks import QUEUE_OF, Queue
+from service.sweeper import Sweeper
+from worker.presence import Presence
+from worker.runtime.children import LIGHT_PRELOAD, TORCH_PRELOAD, start_fork_server
+from worker.runtime.context import Runtime, make_runtime
+from worker.tasks.registry import register_tasks
+
+log = logging.getLogger(__name__)
+EXPLAIN_THREADS = 2
+CONTROL_THREADS = 2
+
+
+def run_worker(settings: Settings, queues: Sequence[Queue]) -> None:
+    """Serves the queues until SIGTERM; work in progress is put back or finished first."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    runtime = make_runtime(settings, queues)
+    celery = make_celery(settings)
+    register_tasks(celery, runtime)
+    _follow_life(celery, runtime)
+    arguments = ["worker", "--pool=threads", f"--concurrency={_threads(runtime)}", f"--queues={','.join(queues)}"]
+    arguments += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
+    celery.worker_main([*arguments, f"--hostname={'-'.join(queues)}-{runtime.worker_id.rpartition(':')[2]}@%h"])
+
+
+def _threads(runtime: Runtime) -> int:
+    """One per device that trains, and some for each other queue."""
+    count = len(runtime.free_devices) + 1 if "train" in runtime.queues else 0
+    count += EXPLAIN_THREADS if "explain" in runtime.queues else 0
+    return count + (CONTROL_THREADS if "control" in runtime.queues else 0)
+
+
+def _follow_life(celery: Celery, runtime: Runtime) -> None:
+    presence = Presence(runtime)
+    sweeper = Sweeper(runtime.store, runtime.nudges, runtime.settings)
+
+    def ready(**_: object) -> None:
+        presence.start()
+        if "control" in runtime.queues:
+            sweeper.start()
+        if set(runtime.queues) & {"train", "control"}:
+            preload = TORCH_PRELOAD if "train" in runtime.queues else LIGHT_PRELOAD
+            threading.Thread(target=start_fork_server, args=(preload,), daemon=True).start()
+        for task, queue in QUEUE_OF.items():
+            if queue in runtime.queues:
+                runtime.nudges.nudge(task)
+
+    def shutting_down(**_: object) -> None:
+        log.info("draining: work in progress is put back or finished")
+        runtime.draining.set()
+        sweeper.stop()
+
+    def gone(**_: object) -> None:
+        presence.stop()
+        runtime.store.close()
+
+    signals.worker_ready.connect(ready, weak=False)
+    signals.worker_shutting_down.connect(shutting_down, weak=False)
+    signals.worker_shutdown.connect(gone, weak=False)
+    celery.set_default()

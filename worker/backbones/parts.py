@@ -1,0 +1,150 @@
+"""A network's parts: its head, its last stage, and what lies before the head.
+
+The head is always one `Head`, the last linear layer in its usual place, so that state dicts keep the names of
+torchvision and timm. The last stage is everything at the last resolution, for transformers the last quarter of
+the blocks.
+"""
+
+import copy
+import re
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from service.specs.backbones import CATALOGUE
+
+Trainable = Literal["head", "last_stage", "all"]
+
+HEAD_PATHS = {
+    "resnet": "fc",
+    "vgg": "classifier.6",
+    "tf_efficientnet_lite": "classifier",
+    "efficientnet": "classifier.1",
+    "mobilenet": "classifier.3",
+    "densenet": "classifier",
+    "convnext": "classifier.2",
+    "vit": "heads.head",
+    "swin": "head",
+    "simple_nn": "head",
+    "small_cnn": "head",
+}
+
+# Regular expressions over module names; what they match at the top is trained as one.
+_LAST_STAGES = {
+    "resnet": r"layer4",
+    "vgg11": r"features\.(1[6-9])|classifier\.[03]",
+    "vgg16": r"features\.(2[4-9])|classifier\.[03]",
+    "vgg19": r"features\.(2[89]|3\d)|classifier\.[03]",
+    "tf_efficientnet_lite": r"blocks\.[56]|conv_head|bn2",
+    "efficientnet": r"features\.[678]",
+    "mobilenet_v3_small": r"features\.(9|1[0-2])|classifier\.0",
+    "mobilenet_v3_large": r"features\.(1[3-6])|classifier\.0",
+    "densenet": r"features\.(denseblock4|norm5)",
+    "convnext": r"features\.[67]|classifier\.0",
+    "vit": r"encoder\.layers\.encoder_layer_(9|10|11)|encoder\.ln",
+    "swin": r"features\.[67]|norm",
+    "simple_nn": r"hidden",
+    "small_cnn": r"block4",
+}
+
+
+class Head(nn.Linear):
+    """Dropout, then a linear layer: [n, d] → [n, c]. Its state dict is that of a plain linear layer."""
+
+    def __init__(self, in_features: int, out_features: int, *, dropout: float) -> None:
+        super().__init__(in_features, out_features)
+        self.dropout = dropout
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Logits [n, c] of features [n, d]; dropout acts in training mode only."""
+        return super().forward(nn.functional.dropout(input, self.dropout, self.training))
+
+
+def head_path(name: str) -> str:
+    """The dotted name of the head within the network of catalogue entry `name`."""
+    return HEAD_PATHS[_family(HEAD_PATHS, name)]
+
+
+def head_of(network: nn.Module, name: str) -> Head:
+    """The head of a network built for catalogue entry `name`."""
+    head = network.get_submodule(head_path(name))
+    if not isinstance(head, Head):
+        raise TypeError(f"{head_path(name)} is a {type(head).__name__}, not a head built by worker.backbones")
+    return head
+
+
+def trainable_modules(network: nn.Module, name: str, trainable: Trainable) -> list[nn.Module]:
+    """The outermost modules that `trainable` trains; all others are frozen, in evaluation mode."""
+    if trainable == "all":
+        return [network]
+    head = head_of(network, name)
+    if trainable == "head":
+        return [head]
+    pattern = re.compile(_LAST_STAGES[_family(_LAST_STAGES, name)])
+    return [module for path, module in network.named_modules() if pattern.fullmatch(path)] + [head]
+
+
+def body_of(network: nn.Module, name: str) -> nn.Module:
+    """The network without its head: images → [n, d]. Shares every parameter; the network itself is left alone."""
+    *path, last = head_path(name).split(".")
+    body = inner = _with_own_children(network)
+    for step in path:
+        twin = _with_own_children(inner.get_submodule(step))
+        inner._modules[step] = twin
+        inner = twin
+    inner._modules[last] = nn.Identity()
+    return body
+
+
+def features(network: nn.Module, images: Tensor, name: str) -> Tensor:
+    """What the head gets, before dropout: [n, 3, s, s] → [n, d]; `head(features)` are the logits."""
+    result: Tensor = body_of(network, name)(images)
+    return result
+
+
+def is_decayed(name: str, parameter: Tensor) -> bool:
+    """Whether weight decay applies: not to norms, biases, class tokens and position embeddings."""
+    embeddings = ("class_token", "pos_embedding", "relative_position_bias_table")
+    return parameter.ndim > 1 and not name.endswith(embeddings)
+
+
+def freeze_all_but(network: nn.Module, modules: list[nn.Module]) -> None:
+    """Gradients for the parameters of `modules` alone."""
+    network.requires_grad_(False)
+    for module in modules:
+        module.requires_grad_(True)
+
+
+def enter_training_mode(network: nn.Module, modules: list[nn.Module]) -> None:
+    """Training mode for `modules`, evaluation mode elsewhere, so that frozen batch-norm statistics stay."""
+    network.eval()
+    for module in modules:
+        module.train()
+
+
+def without_inplace(network: nn.Module) -> nn.Module:
+    """The same network with activations that keep their inputs, as backward hooks need."""
+    for module in network.modules():
+        if getattr(module, "inplace", False) is True:
+            module.inplace = False  # type: ignore[assignment]
+    return network
+
+
+def _with_own_children(module: nn.Module) -> nn.Module:
+    """A shallow copy: the same tensors and children, but children can be replaced without touching `module`."""
+    twin = copy.copy(module)
+    twin._modules = dict(module._modules)
+    return twin
+
+
+def _family(table: dict[str, str], name: str) -> str:
+    """The longest key that `name` starts with."""
+    if name not in CATALOGUE:
+        raise KeyError(name)
+    return max((key for key in table if name.startswith(key)), key=len)
+
+
+def memory_format(name: str) -> torch.memory_format:
+    """The layout of images and kernels that is fast for catalogue entry `name` (measured on CPU)."""
+    return torch.channels_last if CATALOGUE[name].channels_last else torch.contiguous_format

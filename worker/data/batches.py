@@ -1,0 +1,116 @@
+"""Batches of an epoch: which samples, in which order, augmented how. All of it follows from (seed, epoch)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from worker.data.transforms import Transform, each
+
+
+@dataclass(frozen=True)
+class BatchOrder:
+    """One batch to be made: its samples, and the seed of its augmentation."""
+
+    indices: list[int]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples [n, ...] of the source, still on the CPU, and their targets [n] int64."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How batches are brought to the device: worker processes (0: none), pinned memory for asynchronous copies."""
+
+    workers: int = 0
+    pinned: bool = False
+
+
+def shuffled(indices: Sequence[int], *, batch_size: int, seed: int, epoch: int) -> list[BatchOrder]:
+    """An epoch's batches, every sample once. A last batch of one sample joins the one before it.
+
+    Batch norm cannot train on a single sample.
+    """
+    generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+    order = torch.randperm(len(indices), generator=generator).tolist()
+    starts = list(range(0, len(order), batch_size))
+    if len(starts) > 1 and len(order) - starts[-1] == 1:
+        starts.pop()
+    ends = [*starts[1:], len(order)]
+    return [
+        BatchOrder([indices[place] for place in order[start:end]], epoch_seed(seed, epoch, number))
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True), start=1)
+    ]
+
+
+def in_order(indices: Sequence[int], batch_size: int) -> list[BatchOrder]:
+    """Batches for an evaluation."""
+    return [BatchOrder(list(indices[start : start + batch_size]), 0) for start in range(0, len(indices), batch_size)]
+
+
+def epoch_seed(seed: int, epoch: int, batch: int = 0) -> int:
+    """A seed of its own for each batch of each epoch: 63 bits, well mixed (splitmix64, Steele et al. 2014)."""
+    value = (seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9 + batch * 0x94D049BB133111EB) % 2**64
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        value = (value ^ value >> shift) * factor % 2**64
+    return (value ^ value >> 31) >> 1
+
+
+class Batches:
+    """Makes batches from samples [n, ...] and their targets [n].
+
+    Worker processes, if any, are started once and serve every epoch.
+    """
+
+    def __init__(self, samples: Tensor, targets: Tensor, *, transform: Transform | None, loading: Loading) -> None:
+        self.targets = targets
+        self._orders: list[BatchOrder] = []
+        self._making = _Making(samples, transform)
+        self._loader: DataLoader[Tensor] | None = None
+        if loading.workers or loading.pinned:
+            self._loader = DataLoader(
+                self._making,
+                batch_size=None,
+                sampler=_Following(self),
+                num_workers=loading.workers,
+                persistent_workers=loading.workers > 0,
+                pin_memory=loading.pinned,
+                generator=torch.Generator().manual_seed(0),
+            )
+
+    def make(self, orders: list[BatchOrder]) -> Iterator[Batch]:
+        """The batches asked for, one after another."""
+        self._orders = orders
+        inputs = iter(self._loader) if self._loader else map(self._making.__getitem__, orders)
+        for order, made in zip(orders, inputs, strict=True):
+            yield Batch(made, self.targets[order.indices])
+
+
+class _Making(Dataset[Tensor]):
+    def __init__(self, samples: Tensor, transform: Transform | None) -> None:
+        self.samples, self.transform = samples, transform
+
+    def __getitem__(self, order: BatchOrder) -> Tensor:
+        chosen = self.samples[order.indices]
+        return each(self.transform, chosen, order.seed) if self.transform else chosen
+
+
+class _Following:
+    """A sampler of whatever `Batches.make` was asked for last."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[BatchOrder]:
+        return iter(self.batches._orders)
+
+    def __len__(self) -> int:
+        return len(self.batches._orders)

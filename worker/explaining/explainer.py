@@ -1,0 +1,188 @@
+"""Explains images by any method: the one door that the runtime uses."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from service.errors import ExplanationUnsupported, Fault, Invalid
+from service.specs.explanations import ALLOWED_PARAMETERS, ExplanationSpec, MethodParameters
+from worker.backbones.trained import TrainedNetwork
+from worker.explaining.grad_cam import GradCam
+from worker.explaining.layers import LayerFinder
+from worker.explaining.meter import Meter, Progress
+from worker.explaining.partition import Partition
+from worker.explaining.quality import Judge
+from worker.explaining.results import (
+    Attributed,
+    Attribution,
+    ChooseTargets,
+    Explanation,
+    ItemExplanation,
+    TargetExplanation,
+)
+from worker.explaining.serving import as_prediction
+
+ADDITIVITY_TOLERANCE = 1e-4
+__all__ = ["Explainer", "Explanation", "ItemExplanation", "TargetExplanation", "explain_images"]
+
+
+class Explainer(Protocol):
+    """A method with its parameters, for one request; holds no reference to networks or images."""
+
+    name: str
+    fallback: str | None
+
+    @property
+    def parameters(self) -> dict[str, Any]: ...
+
+    @property
+    def baseline(self) -> dict[str, Any] | None: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def cost(self, targets: int) -> int: ...
+
+    def sketch(self) -> "Explainer": ...
+
+    def attribute(
+        self, trained: TrainedNetwork, batch: Tensor, choose: ChooseTargets, meter: Meter
+    ) -> list[Attributed]: ...
+
+
+_LAYERS = LayerFinder()
+EXPLAINERS: dict[str, Callable[[MethodParameters], Explainer]] = {
+    "grad_cam": lambda asked: GradCam(asked.layer, _LAYERS),
+    "shap": lambda asked: Partition(asked.evaluations, asked.baseline, asked.batch_size),
+}
+
+
+def explain_images(
+    trained: TrainedNetwork, images: Sequence[Image.Image], spec: ExplanationSpec, *, progress: Progress
+) -> Explanation:
+    """Explains each image's targets as `spec` asks.
+
+    Args:
+        images: RGB, as displayed; at least one.
+        progress: called between batches with (done, total) evaluations; may raise `Stopped`.
+
+    Raises:
+        Invalid: a target is no class of this network, or a parameter belongs to another method or does not exist.
+        ExplanationUnsupported: the method cannot explain this network.
+        Stopped: `progress` asked to end.
+
+    The network is left as found, also on error. Safe to call from several threads at once on one network.
+    """
+    asked = _asked_classes(spec, trained.classes)
+    _refuse_foreign_parameters(spec)
+    if spec.method == "grad_cam" and trained.entry.architecture == "mlp":
+        raise ExplanationUnsupported("grad_cam needs a network with convolutions or patches; try shap.")
+    explainer = EXPLAINERS[spec.method](spec.parameters)
+    judge = Judge(explainer, spec.seed) if spec.evaluate else None
+    targets = 1 if asked is None else len(asked)
+    cost = explainer.cost(targets) + (judge.cost if judge else 0)
+    meter = Meter(len(images) * cost, progress)
+    items: list[ItemExplanation] = []
+    for start in range(0, len(images), explainer.batch_size):
+        batch = trained.preprocess(images[start : start + explainer.batch_size])
+        attributed = explainer.attribute(trained, batch, _choice(asked), meter)
+        quality = judge.judge(trained, batch, attributed, meter) if judge else [None] * len(batch)
+        items += [_item(trained, spec, explainer, *pair) for pair in zip(attributed, quality, strict=True)]
+    return Explanation(
+        method=spec.method,
+        explainer=explainer.name,
+        fallback=explainer.fallback,
+        parameters=explainer.parameters,
+        baseline=explainer.baseline,
+        evaluations={"forward": meter.forward, "backward": meter.backward},
+        warnings=_warnings(items),
+        items=items,
+    )
+
+
+def _asked_classes(spec: ExplanationSpec, classes: Sequence[str]) -> list[int] | None:
+    if spec.targets == "predicted":
+        return None
+    places = {label: i for i, label in enumerate(classes)}
+    faults = [
+        Fault(("targets", i), "unknown_label", "No class of this model has this label.")
+        for i, label in enumerate(spec.targets)
+        if label not in places
+    ]
+    if faults:
+        raise Invalid("A target is not a class of this model.", errors=faults)
+    return [places[label] for label in spec.targets]
+
+
+def _refuse_foreign_parameters(spec: ExplanationSpec) -> None:
+    given = {name for name, value in spec.parameters.model_dump().items() if value is not None}
+    foreign = sorted(given - ALLOWED_PARAMETERS[spec.method])
+    if foreign:
+        message = f"This is not a parameter of {spec.method}."
+        raise Invalid(
+            "A parameter belongs to another method.",
+            errors=[Fault(("parameters", name), "foreign_parameter", message) for name in foreign],
+        )
+
+
+def _choice(asked: list[int] | None) -> ChooseTargets:
+    if asked is None:
+        return lambda probabilities: probabilities.argmax(dim=1, keepdim=True)
+    return lambda probabilities: torch.tensor(asked, device=probabilities.device).expand(len(probabilities), -1)
+
+
+def _item(
+    trained: TrainedNetwork,
+    spec: ExplanationSpec,
+    explainer: Explainer,
+    attributed: Attributed,
+    quality: dict[str, Any] | None,
+) -> ItemExplanation:
+    layer = explainer.parameters.get("layer")
+    targets = [_target(trained, spec, layer, attributed, target) for target in attributed.targets]
+    return ItemExplanation(as_prediction(attributed.probabilities, trained.classes), targets, quality)
+
+
+def _target(
+    trained: TrainedNetwork, spec: ExplanationSpec, layer: str | None, attributed: Attributed, target: Attribution
+) -> TargetExplanation:
+    answers = attributed.logits if spec.method == "grad_cam" else attributed.probabilities
+    output = float(answers[target.class_index])
+    additivity = None
+    if target.summed_value is not None:
+        residual = abs(target.summed_value - output)
+        additivity = {
+            "residual": residual,
+            "tolerance": ADDITIVITY_TOLERANCE,
+            "passed": residual <= ADDITIVITY_TOLERANCE,
+        }
+    return TargetExplanation(
+        label=trained.classes[target.class_index],
+        space="logit" if spec.method == "grad_cam" else "probability",
+        base_value=target.base_value,
+        output_value=output,
+        additivity=additivity,
+        fit=None,
+        attributions=target.values,
+        layer=layer,
+        degenerate=target.degenerate,
+    )
+
+
+def _warnings(items: Sequence[ItemExplanation]) -> list[dict[str, str]]:
+    warnings: list[dict[str, str]] = []
+    for index, item in enumerate(items):
+        for target in item.targets:
+            if target.degenerate:
+                message = f"The map of item {index} for {target.label!r} is the same everywhere: it shows nothing."
+                warnings.append({"code": "degenerate_map", "message": message})
+            if target.additivity is not None and not target.additivity["passed"]:
+                message = f"The attributions of item {index} for {target.label!r} do not add up to the output."
+                warnings.append({"code": "not_additive", "message": message})
+        if item.quality is not None and not item.quality["reliable"]:
+            message = f"The map of item {index} failed its quality checks: see `quality`."
+            warnings.append({"code": "unreliable", "message": message})
+    return warnings

@@ -1,0 +1,126 @@
+"""Which layer Grad-CAM looks at, and how its output becomes a grid."""
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from service.errors import ExplanationUnsupported, Fault, Invalid
+from service.specs.backbones import Architecture
+from worker.explaining.private_copy import private_copy
+
+MINIMUM_SIDE = 4
+"""A coarser map cannot point at anything; with small images the last such layer is taken instead of the very last."""
+
+Layout = Literal["channels_first", "channels_last"]
+_POOLING = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Upsample)
+_LAST_NORM = {"vit": ("ln_1", "norm1"), "swin": ("norm2",)}
+
+
+@dataclass(frozen=True)
+class SpatialLayer:
+    """A module by its dotted name, and where its output keeps the channels."""
+
+    name: str
+    layout: Layout = "channels_first"
+
+
+def to_grid(output: object, layer: SpatialLayer) -> Tensor:
+    """A layer's output as [n, k, h, w], of whichever shape: maps, channels-last maps, or tokens.
+
+    Of tokens [n, p, k] the largest square of patches at the end is kept; class and register tokens stand before it.
+
+    Raises:
+        ExplanationUnsupported: no spatial layout can be seen in it.
+    """
+    if isinstance(output, Tensor) and output.ndim == 4 and output.is_floating_point():
+        grid = output.permute(0, 3, 1, 2) if layer.layout == "channels_last" else output
+        if grid.shape[2] * grid.shape[3] > 1:
+            return grid
+    if isinstance(output, Tensor) and output.ndim == 3 and output.shape[1] > 1 and output.is_floating_point():
+        side = math.isqrt(output.shape[1])
+        patches = output[:, output.shape[1] - side * side :]
+        return patches.transpose(1, 2).unflatten(2, (side, side))
+    raise ExplanationUnsupported("The layer's output has no rows and columns that a map could be drawn on.")
+
+
+class LayerFinder:
+    """Finds the layer to look at; remembers what it found for each network.
+
+    Safe to share between threads. Networks are remembered weakly.
+    """
+
+    def __init__(self) -> None:
+        self._found: WeakKeyDictionary[nn.Module, SpatialLayer] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def find(self, network: nn.Module, architecture: Architecture, image: Tensor) -> SpatialLayer:
+        """The last layer that still has rows and columns: see `find_layer`."""
+        with self._lock:
+            found = self._found.get(network)
+        if found is None:
+            found = find_layer(network, architecture, image)
+            with self._lock:
+                self._found[network] = found
+        return found
+
+
+def find_layer(network: nn.Module, architecture: Architecture, image: Tensor) -> SpatialLayer:
+    """The last layer that still has rows and columns.
+
+    CNN: the last output of at least `MINIMUM_SIDE` cells a side before the pooling, seen by sending one image
+    through. ViT: the norm before the last attention, as behind it only the class token still matters and the
+    patches' gradient is exactly zero. Swin: the norm before the last feed-forward layer.
+
+    Args:
+        image: [1, 3, s, s], any normalised image.
+
+    Raises:
+        ExplanationUnsupported: the network has no such layer.
+    """
+    suffixes = _LAST_NORM.get(architecture)
+    if suffixes is None:
+        return SpatialLayer(_last_map(network, image))
+    names = [name for name, _ in network.named_modules() if name.rsplit(".", 1)[-1] in suffixes]
+    if not names:
+        raise ExplanationUnsupported("The network has none of the layers that a map could be drawn on.")
+    return SpatialLayer(names[-1], "channels_last" if architecture == "swin" else "channels_first")
+
+
+def named_layer(network: nn.Module, architecture: Architecture, name: str) -> SpatialLayer:
+    """The layer that the client named.
+
+    Raises:
+        Invalid: no module has this name.
+    """
+    if not name or name not in dict(network.named_modules()):
+        fault = Fault(("parameters", "layer"), "unknown_layer", "No module of the network has this name.")
+        raise Invalid("The layer is unknown.", errors=[fault])
+    return SpatialLayer(name, "channels_last" if architecture == "swin" else "channels_first")
+
+
+def _last_map(network: nn.Module, image: Tensor) -> str:
+    copy = private_copy(network)
+    seen: list[tuple[str, int]] = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        def record(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4 and not isinstance(module, _POOLING):
+                seen.append((name, min(output.shape[2], output.shape[3])))
+
+        module.register_forward_hook(record)
+
+    for name, module in copy.named_modules():
+        if name:
+            watch(name, module)
+    with torch.inference_mode():
+        copy(image)
+    for least in (MINIMUM_SIDE, 2):
+        fitting = [name for name, side in seen if side >= least]
+        if fitting:
+            return fitting[-1]
+    raise ExplanationUnsupported("No layer of this network keeps the rows and columns of the image.")

@@ -1,0 +1,148 @@
+"""SHAP for images: Owen values of image regions, computed in batches inside torch."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.backbones.trained import TrainedNetwork
+from worker.explaining.baselines import Baseline, baseline_images, describe_baseline
+from worker.explaining.meter import Meter
+from worker.explaining.partition_tree import FloatArray, Mask, owen_values
+from worker.explaining.results import Attributed, Attribution, ChooseTargets
+
+EVALUATIONS = 500
+BATCH_SIZE = 32
+MOST_CELLS = 32
+SKETCH_EVALUATIONS = 128
+_SERVING = 1
+
+
+class Partition:
+    """The method `shap` for images: Owen values over a tree of regions, in probabilities.
+
+    Hidden regions show a baseline, at the network's resolution. All targets of an image come from the same forwards.
+    The budget holds the serving answer, the all-hidden and the all-shown image as well.
+    """
+
+    name = "partition"
+    fallback: str | None = None
+
+    def __init__(self, evaluations: int | None, baseline: Baseline | None, batch_size: int | None) -> None:
+        self.evaluations = evaluations or EVALUATIONS
+        self._baseline: Baseline = baseline or "blur"
+        self._masked_at_once = batch_size or BATCH_SIZE
+        self._image_size = 0
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """As used."""
+        return {
+            "explainer": self.name,
+            "evaluations": self.evaluations,
+            "baseline": self._baseline,
+            "batch_size": self._masked_at_once,
+        }
+
+    @property
+    def baseline(self) -> dict[str, Any]:
+        """What hidden regions showed."""
+        return describe_baseline(self._baseline, self._image_size)
+
+    @property
+    def batch_size(self) -> int:
+        """Images prepared at once; each is then explained by itself."""
+        return BATCH_SIZE
+
+    def cost(self, targets: int) -> int:
+        """Evaluations for one image at most: the budget, however many `targets`."""
+        del targets
+        return self.evaluations
+
+    def sketch(self) -> "Partition":
+        """The same method on a small budget, for maps that are compared rather than shown."""
+        if self.evaluations <= SKETCH_EVALUATIONS:
+            return self
+        return Partition(SKETCH_EVALUATIONS, self._baseline, self._masked_at_once)
+
+    def attribute(
+        self, trained: TrainedNetwork, batch: Tensor, choose: ChooseTargets, meter: Meter
+    ) -> list[Attributed]:
+        """The Owen values of each image of a batch [n, 3, s, s].
+
+        Raises:
+            Stopped: the work was asked to end.
+        """
+        self._image_size = batch.shape[-1]
+        with torch.inference_mode():
+            logits = trained.logits(batch).float()
+            probabilities = logits.softmax(dim=1)
+            targets = choose(probabilities)
+            hidden = baseline_images(self._baseline, batch, trained.entry)
+        meter.count(forward=len(batch))
+        attributed = []
+        for i in range(len(batch)):
+            end = meter.done + self.evaluations - _SERVING
+            maps = self._one(MaskedAnswers(trained, batch[i], hidden[i], targets[i]), meter)
+            meter.advance(end)
+            attributed.append(
+                Attributed(logits[i].double().cpu().numpy(), probabilities[i].double().cpu().numpy(), maps)
+            )
+        return attributed
+
+    def _one(self, answers: "MaskedAnswers", meter: Meter) -> list[Attribution]:
+        def game(masks: Mask) -> FloatArray:
+            parts = []
+            for part in in_batches(masks, self._masked_at_once):
+                parts.append(answers(part))
+                meter.count(forward=len(part))
+            return np.concatenate(parts)
+
+        cells = grid_cells(self._image_size)
+        budget = self.evaluations - _SERVING
+        owen = owen_values(game, cells=cells, evaluations=budget, batch_size=self._masked_at_once)
+        return [
+            Attribution(index, owen.attributions[slot], base_value=float(owen.base[slot]),
+                        summed_value=float(owen.base[slot] + owen.attributions[slot].sum()))
+            for slot, index in enumerate(answers.targets.tolist())
+        ]  # fmt: skip
+
+
+class MaskedAnswers:
+    """The probabilities of the targets [t] for one image [3, s, s] of which only some cells are shown."""
+
+    def __init__(self, trained: TrainedNetwork, image: Tensor, hidden: Tensor, targets: Tensor) -> None:
+        self.targets = targets
+        self._trained = trained
+        self._image = image
+        self._hidden = hidden
+        self._format = torch.channels_last if trained.entry.channels_last else torch.contiguous_format
+
+    def __call__(self, masks: Mask) -> FloatArray:
+        """[b, g, g] bool to [b, t]."""
+        with torch.inference_mode():
+            shown = to_pixels(torch.from_numpy(masks).to(self._image.device), self._image.shape[-1])
+            composed = torch.where(shown[:, None], self._image, self._hidden).contiguous(memory_format=self._format)
+            probabilities = self._trained.logits(composed).float().softmax(dim=1)[:, self.targets]
+        answers: FloatArray = probabilities.double().cpu().numpy()
+        return answers
+
+
+def grid_cells(image_size: int) -> int:
+    """Cells per side: a power of two, at most `MOST_CELLS`, none smaller than a pixel."""
+    return 2 ** min(image_size.bit_length() - 1, MOST_CELLS.bit_length() - 1)
+
+
+def to_pixels(cells: Tensor, side: int) -> Tensor:
+    """[b, g, g] to [b, side, side]: each pixel takes the cell that its centre lies in."""
+    count = cells.shape[-1]
+    cell_of = ((torch.arange(side, device=cells.device) + 0.5) * (count / side)).long()
+    return cells[:, cell_of][:, :, cell_of]
+
+
+def in_batches(masks: Mask, size: int) -> Iterator[Mask]:
+    """`masks` in pieces of at most `size`."""
+    for start in range(0, len(masks), size):
+        yield masks[start : start + size]

@@ -1,0 +1,46 @@
+"""A worker says that it lives, on which queues, and with which weights."""
+
+import logging
+import threading
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from worker.backbones.sources import weights_at_hand
+from worker.runtime.context import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class Presence:
+    """Writes the worker's row every few seconds until `stop`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._over = threading.Event()
+        trains = "train" in runtime.queues
+        self._weights = dict(weights_at_hand(runtime.weight_sources)) if trains else {}
+
+    def start(self) -> None:
+        """Says so at once, then again and again in a thread."""
+        self._say()
+        threading.Thread(target=self._keep_saying, name="presence", daemon=True).start()
+
+    def stop(self) -> None:
+        """Says goodbye."""
+        self._over.set()
+        try:
+            with self._runtime.store.work() as work:
+                work.workers.gone(self._runtime.worker_id)
+        except SQLAlchemyError as error:
+            log.warning("goodbye not said: %s", type(error).__name__)
+
+    def _keep_saying(self) -> None:
+        while not self._over.wait(self._runtime.settings.heartbeat_seconds):
+            try:
+                self._say()
+            except SQLAlchemyError as error:
+                log.warning("presence not said: %s", type(error).__name__)
+
+    def _say(self) -> None:
+        with self._runtime.store.work() as work:
+            work.workers.seen(self._runtime.worker_id, list(self._runtime.queues), self._weights)

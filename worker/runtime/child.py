@@ -1,0 +1,116 @@
+"""The inside of a child process. Light to import: the fork server and the parent load it without torch."""
+
+import ctypes
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any, Literal
+
+from service.errors import ResourceExhausted, ServiceError, Stopped
+from worker.runtime.messages import Crashed, Done, Failed, GaveUp, Report
+
+PR_SET_PDEATHSIG = 1
+NICENESS = 10
+OOM_SCORE = "500"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a child is to do, with the environment that must be set before torch looks at it."""
+
+    payload: Any
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Reporter:
+    """Speaks to the supervisor; is the `TrialSink` of trials."""
+
+    def __init__(self, pipe: "Connection[Any, Any]") -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def report(self, kind: Literal["epoch", "progress", "warning", "log"], message: str, **payload: Any) -> None:
+        """Sends one report."""
+        self.send(Report(kind, message, payload))
+
+    def epoch(self, record: Any) -> None:
+        """An epoch is done and its checkpoint written."""
+        self.send(Report("epoch", payload=dict(vars(record))))
+
+    def progress(self, epoch: int, fraction: float) -> None:
+        """How far the whole work is, 0 to 1."""
+        self.send(Report("progress", payload={"epoch": epoch, "fraction": fraction}))
+
+    def event(self, type: Literal["warning", "log"], message: str, data: dict[str, object]) -> None:
+        """Something worth telling."""
+        self.send(Report(type, message, dict(data)))
+
+    def stop_requested(self) -> bool:
+        """Whether the supervisor asked to give up."""
+        return self._stop.is_set()
+
+    def send(self, message: object) -> None:
+        """One message; a closed pipe ends the process."""
+        with self._lock:
+            try:
+                self._pipe.send(message)
+            except (BrokenPipeError, ConnectionResetError):
+                os._exit(1)
+
+    def listen(self) -> None:
+        """Waits for `stop`; leaves at once when the supervisor is gone."""
+        try:
+            while True:
+                if self._pipe.recv() == "stop":
+                    self._stop.set()
+        except (EOFError, OSError):
+            os._exit(1)
+
+
+def enter(work: Callable[..., object], order: Order, pipe: "Connection[Any, Any]") -> None:
+    """Runs `work(payload, reporter)` and sends how it ended."""
+    _settle_in()
+    os.environ.update(order.environment)
+    reporter = Reporter(pipe)
+    threading.Thread(target=reporter.listen, daemon=True).start()
+    reporter.send(_ending(work, order.payload, reporter))
+    os._exit(0)
+
+
+def _ending(work: Callable[..., object], payload: object, reporter: Reporter) -> Done | Failed | Crashed | GaveUp:
+    try:
+        return Done(work(payload, reporter))
+    except Stopped:
+        return GaveUp()
+    except ServiceError as error:
+        if error.slug == "internal":
+            logging.exception("child failed")
+            return Crashed(error.detail)
+        return Failed(error.to_problem())
+    except MemoryError:
+        return Failed(ResourceExhausted("The work needs more memory than there is.").to_problem())
+    except Exception as error:
+        if "out of memory" in str(error).lower():
+            return Failed(ResourceExhausted("The device's memory does not suffice.").to_problem())
+        if isinstance(error, OSError) and error.errno in (28, 122):
+            return Failed(ResourceExhausted("The disk is full.").to_problem())
+        logging.exception("child crashed")
+        return Crashed(f"The work crashed with {type(error).__name__}.")
+
+
+def _settle_in() -> None:
+    """Own process group, dies with its parent, first to go when memory runs out, yields to serving."""
+    with suppress(PermissionError):
+        os.setpgid(0, 0)
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICENESS)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(OOM_SCORE)

@@ -1,0 +1,85 @@
+"""Child processes: forked from a server that has torch imported and CUDA untouched, killable, never orphaned.
+
+The child leads its own process group, dies with the fork server (which dies with the worker), and leaves by
+itself when the pipe to its supervisor closes.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection, forkserver
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+from worker.runtime.child import Order, enter
+from worker.runtime.messages import Message
+
+log = logging.getLogger(__name__)
+
+TORCH_PRELOAD = ("torch", "torchvision", "timm", "worker.training.trial", "worker.runtime.work")
+LIGHT_PRELOAD = ("PIL.Image", "worker.runtime.work")
+
+
+def start_fork_server(preload: Sequence[str]) -> None:
+    """Starts the server now, so that the first child does not pay for the imports."""
+    forkserver.set_forkserver_preload(["worker.runtime.child", *preload])
+    forkserver.ensure_running()
+
+
+@dataclass
+class Child:
+    """A running child and the two ends that its supervisor holds."""
+
+    process: ForkServerProcess
+    pipe: "connection.Connection[Any, Any]"
+
+    def messages(self, timeout_seconds: float) -> list[Message]:
+        """What the child has said; waits for the first word, its end, or the timeout."""
+        connection.wait([self.pipe, self.process.sentinel], timeout=timeout_seconds)
+        found: list[Message] = []
+        with suppress(EOFError, ConnectionResetError):
+            while self.pipe.poll():
+                found.append(self.pipe.recv())
+        return found
+
+    def ask_to_stop(self) -> None:
+        """The child gives up at its next check."""
+        with suppress(BrokenPipeError, ConnectionResetError, OSError):
+            self.pipe.send("stop")
+
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self.process.is_alive()
+
+    def kill(self) -> None:
+        """Ends the whole process group, and reaps."""
+        pid = self.process.pid
+        if pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.join(10)
+        self.pipe.close()
+
+    def memory_bytes(self) -> int:
+        """Resident memory of the child, 0 when it is gone."""
+        try:
+            with open(f"/proc/{self.process.pid}/statm") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            return 0
+
+
+def start_child(work: Callable[..., object], order: Order) -> Child:
+    """Runs `work(order.payload, reporter)` in a child."""
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=enter, args=(work, order, theirs), daemon=False)
+    process.start()
+    theirs.close()
+    return Child(process, ours)

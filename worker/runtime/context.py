@@ -1,0 +1,62 @@
+"""What every task of a worker process shares."""
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.queue import CeleryNudges, Nudges
+from service.settings import Settings
+from service.specs.tasks import Queue
+from service.store import Store
+from worker.backbones.sources import WeightSources
+from worker.runtime.devices import Device, visible_devices
+
+
+@dataclass
+class Runtime:
+    """One worker process.
+
+    Attributes:
+        draining: set when the process was asked to end; work in progress stops at its next check.
+        free_devices: what trials may still take, one each.
+    """
+
+    settings: Settings
+    store: Store
+    nudges: Nudges
+    queues: tuple[Queue, ...]
+    worker_id: str
+    draining: threading.Event = field(default_factory=threading.Event)
+    free_devices: list[Device] = field(default_factory=list)
+    _devices_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take_device(self) -> Device | None:
+        """A free device, or None when every one has a trial."""
+        with self._devices_lock:
+            return self.free_devices.pop(0) if self.free_devices else None
+
+    def give_device(self, device: Device) -> None:
+        """Returns what `take_device` gave."""
+        with self._devices_lock:
+            self.free_devices.append(device)
+
+    @property
+    def weight_sources(self) -> WeightSources:
+        """Where pretrained weights may come from."""
+        hub = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub" / "checkpoints"
+        return WeightSources(self.settings.weights_dir, hub, self.settings.weights_downloads)
+
+
+def make_runtime(settings: Settings, queues: Sequence[Queue]) -> Runtime:
+    """A runtime for this process; call it after any fork."""
+    return Runtime(
+        settings=settings,
+        store=Store(settings.database_url, settings.artifacts_url),
+        nudges=CeleryNudges(settings),
+        queues=tuple(queues),
+        worker_id=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"[-120:],
+        free_devices=visible_devices(settings.train_slots, settings.worker_threads),
+    )

@@ -1,0 +1,43 @@
+"""What a child tells its supervisor."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Report:
+    """Progress on the way: `kind` says what `payload` is."""
+
+    kind: Literal["epoch", "progress", "warning", "log"]
+    message: str = ""
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """The work's result."""
+
+    result: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The work failed for a reason that is the client's to know."""
+
+    problem: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The work failed for a reason of its own; `reason` is safe to show."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """The work stopped because it was asked to."""
+
+
+Ending = Done | Failed | Crashed | GaveUp
+Message = Report | Ending

@@ -1,0 +1,206 @@
+"""One claimed trial, from its row to its result."""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.errors import ArtifactCorrupt, LeaseLost, WorkerLost
+from service.specs.jobs import JobSpec
+from service.store import Artifact, Lease, UnitOfWork
+from service.store.datasets import ARCHIVE, MANIFEST
+from service.store.jobs import TERMINAL
+from service.store.tables import TrialRow
+from worker.runtime.advance import advance
+from worker.runtime.archives import fetch_archive, read_manifest
+from worker.runtime.child import Order
+from worker.runtime.children import start_child
+from worker.runtime.context import Runtime
+from worker.runtime.devices import Device
+from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
+from worker.runtime.supervision import Supervisor, Watch, Wish
+from worker.runtime.work import work_trial
+from worker.training.order import TrialOrder, TrialOutcome
+
+log = logging.getLogger(__name__)
+STOPPING_STATES = ("cancelling", "pausing", *TERMINAL)
+
+
+@dataclass
+class TrialRun:
+    """Runs one trial under its lease."""
+
+    runtime: Runtime
+    lease: Lease
+    device: Device
+
+    def run(self) -> None:
+        """Ends with the trial finished, failed, or back in the queue; writes nothing once the lease is lost."""
+        try:
+            order = self._order()
+        except ArtifactCorrupt as error:
+            self._conclude(Crashed(error.detail))
+            return
+        child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
+        supervisor = Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish)
+        try:
+            ending = supervisor.run()
+            self._conclude(ending)
+        except LeaseLost:
+            log.warning("trial %s is somebody else's now", self.lease.row_id)
+            return
+        if not isinstance(ending, GaveUp | Crashed):
+            shutil.rmtree(order.scratch, ignore_errors=True)
+
+    def _order(self) -> TrialOrder:
+        settings, store = self.runtime.settings, self.runtime.store
+        with store.read() as work:
+            trial = work.trials.get(self.lease.row_id)
+            job = work.jobs.lock(trial.job_id)
+            assert job is not None
+            self._job_id, self._number = job.id, trial.number
+            self._spec = JobSpec.model_validate(job.spec)
+            archive = work.artifacts.find(job.dataset_id or "", ARCHIVE)
+            manifest = work.artifacts.find(job.dataset_id or "", MANIFEST)
+            digest = job.dataset_digest
+        if archive is None or manifest is None:
+            raise ArtifactCorrupt("The dataset is gone.")
+        scratch = settings.scratch / "trials" / self.lease.row_id
+        scratch.mkdir(parents=True, exist_ok=True)
+        return TrialOrder(
+            spec=self._spec,
+            archive=fetch_archive(store, archive, settings.cache),
+            manifest=read_manifest(store, manifest),
+            dataset_digest=digest,
+            scratch=scratch,
+            cache=settings.cache,
+            sources=self.runtime.weight_sources,
+            device=self.device.name,
+            threads=self.device.threads,
+        )
+
+    def _watch(self) -> Watch:
+        settings = self.runtime.settings
+        return Watch(
+            heartbeat_seconds=settings.heartbeat_seconds,
+            grace_seconds=settings.cancel_grace_seconds,
+            wall_seconds=self._spec.limits.wall_seconds,
+            stall_seconds=settings.stall_seconds,
+            memory_bytes=settings.memory_limit_bytes,
+        )
+
+    def _wish(self) -> Wish:
+        return "stop" if self.runtime.draining.is_set() else "go_on"
+
+    def _beat(self) -> Wish:
+        with self.runtime.store.work() as work:
+            work.trials.leases.renew(self.lease)
+            state = work.jobs.state_of(self._job_id)
+        return "stop" if state is None or state in STOPPING_STATES else "go_on"
+
+    def _record(self, report: Report) -> None:
+        with self.runtime.store.work() as work:
+            match report.kind:
+                case "progress":
+                    work.trials.leases.write(self.lease, fraction=float(report.payload["fraction"]))
+                case "epoch":
+                    self._record_epoch(work, report.payload)
+                case _:
+                    work.trials.leases.renew(self.lease)
+                    level = "warning" if report.kind == "warning" else "info"
+                    data = {"number": self._number, **report.payload}
+                    work.events.append(self._job_id, report.kind, report.message, level=level, data=data)  # type: ignore[arg-type]
+
+    def _record_epoch(self, work: UnitOfWork, record: dict[str, Any]) -> None:
+        if work.trials.record_epoch(self.lease, record):
+            message = f"epoch {record['epoch']}: validation loss {record['validation_loss']:.4f}"
+            work.events.append(self._job_id, "epoch", message, data={"number": self._number, **record})
+
+    def _conclude(self, ending: Ending) -> None:
+        match ending:
+            case Done(result):
+                self._succeed(result)
+            case Failed(problem):
+                self._finish("failed", problem=problem)
+            case Crashed(reason):
+                self._charge(reason)
+            case GaveUp():
+                self._give_back()
+
+    def _succeed(self, outcome: TrialOutcome) -> None:
+        """Keeps the files, then the rows: success is recorded once every byte is stored."""
+        stored: dict[str, Artifact] = {}
+        for file in outcome.files:
+            with file.path.open("rb") as source:
+                stored[file.name] = self.runtime.store.artifacts.write(source, file.media_type)
+            with self.runtime.store.work() as work:
+                work.trials.leases.renew(self.lease)
+        config = json.loads(_path_of(outcome, "config.json").read_text())
+        with self.runtime.store.work() as work:
+            for name, artifact in stored.items():
+                work.artifacts.attach(artifact, self.lease.row_id, name)
+            self._end(
+                work,
+                "succeeded",
+                metrics=outcome.metrics,
+                best_epoch=outcome.best_epoch,
+                stopped_by=outcome.stopped_by,
+                device=outcome.device,
+                config=config,
+                fraction=1.0,
+            )
+
+    def _finish(self, state: str, **values: Any) -> None:
+        with self.runtime.store.work() as work:
+            self._end(work, state, **values)
+
+    def _charge(self, reason: str) -> None:
+        problem = WorkerLost(reason).to_problem()
+        with self.runtime.store.work() as work:
+            ended = work.trials.leases.charge(self.lease, self.runtime.settings.max_attempts, problem)
+            state = "failed" if ended else "queued"
+            data = {"number": self._number, "state": state, "reason": reason}
+            work.events.append(self._job_id, "trial", f"trial {self._number}: {reason}", level="warning", data=data)
+            work.session.flush()
+            advance(work, self._job_id)
+
+    def _give_back(self) -> None:
+        with self.runtime.store.work() as work:
+            state = work.jobs.state_of(self._job_id)
+            if state in ("cancelling", *TERMINAL, None):
+                self._end(work, "cancelled")
+                return
+            work.trials.leases.release(self.lease)
+            message = f"trial {self._number} was put back after its last checkpoint"
+            work.events.append(self._job_id, "trial", message, data={"number": self._number, "state": "queued"})
+            advance(work, self._job_id)
+
+    def _end(self, work: UnitOfWork, state: str, **values: Any) -> None:
+        work.trials.leases.finish(self.lease, state, **values)
+        level = "error" if state == "failed" else "info"
+        data = {"number": self._number, "state": state} | {
+            key: values[key] for key in ("problem", "best_epoch", "stopped_by") if key in values
+        }
+        message = f"trial {self._number} {state}"
+        work.events.append(self._job_id, "trial", message, level=level, data=data)  # type: ignore[arg-type]
+        work.session.expire_all()
+        advance(work, self._job_id)
+
+
+def claim_trial(runtime: Runtime) -> Lease | None:
+    """The next trial for this worker; its job runs from here on."""
+    with runtime.store.work() as work:
+        lease = work.trials.claim(runtime.worker_id, runtime.settings.lease_seconds)
+        if lease is None:
+            return None
+        trial: TrialRow = work.trials.get(lease.row_id)
+        work.jobs.move(trial.job_id, "running")
+        data = {"number": trial.number, "state": "running", "attempt": trial.attempt}
+        work.events.append(trial.job_id, "trial", f"trial {trial.number} running", data=data)
+        return lease
+
+
+def _path_of(outcome: TrialOutcome, name: str) -> Path:
+    return next(file.path for file in outcome.files if file.name == name)

@@ -1,0 +1,37 @@
+"""What children are started for. Imported by the fork server; torch comes only with trials."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import Stopped
+from worker.data.image_validation import ImageValidation, validate_images
+from worker.runtime.child import Reporter
+from worker.training.order import TrialOrder, TrialOutcome
+
+REPORT_EVERY = 50
+
+
+@dataclass(frozen=True)
+class ValidationOrder:
+    """A dataset to look through."""
+
+    archive: Path
+
+
+def work_trial(order: TrialOrder, reporter: Reporter) -> TrialOutcome:
+    """Fits one trial."""
+    from worker.training.trial import run_trial
+
+    return run_trial(order, reporter)
+
+
+def work_validation(order: ValidationOrder, reporter: Reporter) -> ImageValidation:
+    """Looks through one image dataset."""
+
+    def progress(done: int, total: int) -> None:
+        if reporter.stop_requested():
+            raise Stopped("Validation was asked to stop.")
+        if done % REPORT_EVERY == 0:
+            reporter.progress(0, done / max(1, total))
+
+    return validate_images(order.archive, progress=progress)

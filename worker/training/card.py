@@ -1,0 +1,80 @@
+"""The model card: what was trained on what, how well it does, what it must not be trusted with."""
+
+from pathlib import Path
+from typing import Any
+
+from service.specs.backbones import CATALOGUE
+from worker.training.fitting import Fitted
+from worker.training.setting import Setting
+
+_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "expected_calibration_error")
+
+
+def write_card(path: Path, setting: Setting, fitted: Fitted, metrics: dict[str, Any]) -> None:
+    """Writes Markdown to `path`."""
+    sections = [_facts(setting, fitted), _scores(metrics), _classes(metrics["test"]["per_class"]), _limits(metrics)]
+    path.write_text("\n".join(sections), encoding="utf-8")
+
+
+def _facts(setting: Setting, fitted: Fitted) -> str:
+    spec, entry = setting.order.spec, CATALOGUE[setting.trained.backbone]
+    weights = "pretrained on ImageNet" if spec.backbone.weights == "pretrained" else "trained from scratch"
+    counts = ", ".join(f"{len(indices)} {name}" for name, indices in setting.dealt.items())
+    size = setting.trained.image_size
+    return f"""# {_plain(spec.name or "Image classifier")}
+
+- **Backbone**: {entry.name} ({entry.source}, {entry.license}), {weights}; trained part: {spec.backbone.trainable}
+- **Input**: RGB, stretched to {size} x {size} pixels ({entry.interpolation})
+- **Dataset**: `{setting.order.dataset_digest}`: {counts} images, {spec.split.strategy} split, seed {spec.seed}
+- **Training**: {len(fitted.curve)} epochs, stopped by {fitted.stopped_by}; published is epoch {fitted.best_epoch}
+- **Optimizer**: {spec.training.optimizer}, learning rate {spec.training.learning_rate:g}, {spec.training.schedule}, \
+batch size {spec.training.batch_size}
+- **Augmentation**: {spec.augmentation.policy or "explicit"}
+"""
+
+
+def _scores(metrics: dict[str, Any]) -> str:
+    columns = ("train", "validation", "test", "baseline")
+    rows = [
+        f"| {name.replace('_', ' ')} | " + " | ".join(_number(metrics[column][name]) for column in columns) + " |"
+        for name in _SCORES
+    ]
+    return "\n".join(
+        [
+            "## Scores",
+            "",
+            "The baseline always answers the most frequent class. The test images played no part in training.",
+            "",
+            "| | train | validation | test | baseline |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _classes(per_class: list[dict[str, Any]]) -> str:
+    rows = [
+        f"| {_plain(row['name'])} | {_number(row['precision'])} | {_number(row['recall'])} | {row['support']} |"
+        for row in per_class
+    ]
+    return "\n".join(["## Classes, on test", "", "| class | precision | recall | images |", "|---|---|---|---|", *rows, ""])
+
+
+def _limits(metrics: dict[str, Any]) -> str:
+    samples, accuracy = metrics["test"]["samples"], metrics["test"]["accuracy"]
+    margin = 1.96 * (accuracy * (1 - accuracy) / samples) ** 0.5
+    return f"""## Limits
+
+The network answers one of the classes above for any image, also for images of something else. The scores hold for
+images like those of the dataset; the test accuracy is that of {samples} images, about ±{margin:.3f} (95 %).
+"""
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _plain(text: str) -> str:
+    """Text that stays text within Markdown."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+!|" else letter for letter in text.replace("\n", " "))

@@ -1,0 +1,104 @@
+"""What a trial is asked to do, what it reports on the way, and what it hands back. Torch-free, picklable."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from service.specs.datasets import Manifest
+from service.specs.jobs import JobSpec
+from worker.backbones.sources import WeightSources
+
+StoppedBy = Literal["early_stopping", "epochs", "limit"]
+EventType = Literal["warning", "log"]
+
+
+@dataclass(frozen=True)
+class TrialOrder:
+    """Everything that a trial needs to know.
+
+    Attributes:
+        spec: resolved: weights, split strategy, image size and backbone learning rate are set.
+        archive: the dataset's zip.
+        manifest: its samples; class order is the order of the network's outputs.
+        dataset_digest: names the dataset in caches; equal digests mean equal archives.
+        scratch: the trial's own folder, kept between attempts: checkpoints and output files.
+        cache: shared by trials on this machine: decoded images and features.
+        device: `cpu` or `cuda:<index>`.
+        threads: for torch's operators, decoding, and loading on CUDA.
+    """
+
+    spec: JobSpec
+    archive: Path
+    manifest: Manifest
+    dataset_digest: str
+    scratch: Path
+    cache: Path
+    sources: WeightSources
+    device: str = "cpu"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch and the evaluation after it. Losses are plain cross entropy in nats.
+
+    Attributes:
+        epoch: from 1.
+        train_loss, train_accuracy: running means over the epoch's batches, augmented and with dropout.
+        learning_rate: of the head at the epoch's first step.
+        seconds: training and evaluation.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    train_accuracy: float
+    validation_accuracy: float
+    validation_balanced_accuracy: float
+    validation_macro_f1: float
+    learning_rate: float
+    seconds: float
+
+
+class TrialSink(Protocol):
+    """Where a trial reports to, and where it hears that it should stop."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """An epoch is finished and its checkpoint is written."""
+
+    def progress(self, epoch: int, fraction: float) -> None:
+        """Epoch `epoch` (from 1) is under way; `fraction` of the whole trial (0..1) is done. About once a second."""
+
+    def event(self, type: EventType, message: str, data: dict[str, object]) -> None:
+        """Something worth telling the job's owner."""
+
+    def stop_requested(self) -> bool:
+        """Whether to give up now; asked at every batch, so it must be cheap."""
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file of the finished trial, in its scratch folder."""
+
+    name: str
+    media_type: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """A finished trial.
+
+    Attributes:
+        metrics: JSON-safe scores of the best epoch on `train`, `validation`, `test`, and of the majority class
+            (`baseline`, on the test split); None where a score is undefined.
+        classes: in the order of the network's outputs.
+        device: for people, such as "CPU, 2 threads".
+    """
+
+    best_epoch: int
+    stopped_by: StoppedBy
+    metrics: dict[str, object]
+    classes: list[str]
+    device: str
+    files: list[OutputFile]

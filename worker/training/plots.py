@@ -1,0 +1,69 @@
+"""Pictures of a trial. Drawn on figures of their own: matplotlib's global state is not touched."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from worker.training.fitting import Fitted
+
+TRAIN_COLOR, VALIDATION_COLOR, BEST_COLOR = "#3b6fb6", "#d9742b", "#6b7280"
+_MOST_NUMBERED_CLASSES = 30
+
+
+def write_plots(folder: Path, fitted: Fitted, matrix: Mapping[str, Any]) -> list[str]:
+    """Writes learning curves and the confusion matrix as PNG and SVG; returns the file names."""
+    figures = {
+        "learning_curves": learning_curves(fitted),
+        "confusion_matrix": confusion_figure(np.array(matrix["matrix"]), matrix["classes"]),
+    }
+    names: list[str] = []
+    for name, figure in figures.items():
+        for kind in ("png", "svg"):
+            figure.savefig(folder / f"{name}.{kind}", dpi=144, metadata={"Date": None} if kind == "svg" else None)
+            names.append(f"{name}.{kind}")
+    return names
+
+
+def learning_curves(fitted: Fitted) -> Figure:
+    """Loss and accuracy by epoch, on train and validation, the best epoch marked."""
+    epochs = [record.epoch for record in fitted.curve]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for place, (title, key) in enumerate((("Cross entropy", "loss"), ("Accuracy", "accuracy")), start=1):
+        axes = figure.add_subplot(1, 2, place)
+        for split, color in (("train", TRAIN_COLOR), ("validation", VALIDATION_COLOR)):
+            values = [getattr(record, f"{split}_{key}") for record in fitted.curve]
+            axes.plot(epochs, values, color=color, label=split, marker="o", markersize=3, linewidth=1.6)
+        axes.axvline(fitted.best_epoch, color=BEST_COLOR, linestyle=":", label=f"best: epoch {fitted.best_epoch}")
+        axes.set_xlabel("epoch")
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def confusion_figure(matrix: np.ndarray[Any, Any], classes: list[str]) -> Figure:
+    """Rows are true classes, shaded by their share; counts are written in where they can be read."""
+    side = min(14.0, max(4.5, 0.55 * len(classes) + 2.5))
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.add_subplot()
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(classes))
+    labels = [name if len(name) <= 24 else name[:23] + "…" for name in classes]
+    labels = [label.replace("$", r"\$") for label in labels]
+    axes.set_xticks(ticks, labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(ticks, labels, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_title("Confusion on the test split", loc="left", fontsize=11)
+    if len(classes) <= _MOST_NUMBERED_CLASSES:
+        for row, column in zip(*np.nonzero(matrix), strict=True):
+            color = "white" if shares[row, column] > 0.55 else "#1f2937"
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=color, fontsize=8)
+    figure.colorbar(picture, ax=axes, label="share of the true class", fraction=0.046)
+    return figure

@@ -1,0 +1,134 @@
+"""What stands before the first epoch: the network, the samples, the split, the device."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from worker.backbones.building import build_network, load_pretrained
+from worker.backbones.parts import Head, enter_training_mode, freeze_all_but, head_of, memory_format, trainable_modules
+from worker.backbones.trained import TrainedNetwork
+from worker.data.batches import Batches, Loading, epoch_seed, in_order
+from worker.data.decoded import Archive
+from worker.data.feature_cache import FeatureCache
+from worker.data.splits import Deal, deal
+from worker.data.transforms import image_transform
+from worker.training.order import TrialOrder
+from worker.training.precision import Precision
+from worker.training.reporting import Reporter
+
+EVALUATION_BATCH = 64
+MOST_LOADERS = 8
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A trial's fixed parts.
+
+    Attributes:
+        trained: the whole network, to be published.
+        learned: what is trained on `samples`: the network on pixels, or the head alone on cached features.
+        samples: [n, 3, s, s] uint8 pixels or [n, d] float32 features of every image of the dataset.
+        targets: [n] int64.
+        to_input: a batch of samples on the device → input of `learned`.
+    """
+
+    order: TrialOrder
+    trained: TrainedNetwork
+    head: Head
+    learned: nn.Module
+    samples: Tensor
+    targets: Tensor
+    dealt: Deal
+    to_input: Callable[[Tensor], Tensor]
+    precision: Precision
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return self.trained.device
+
+    def training_batches(self) -> Batches:
+        """Augmented batches; on CUDA from worker processes through pinned memory."""
+        transform = image_transform(self.order.spec.augmentation, self.trained.image_size)
+        on_gpu = self.device.type == "cuda"
+        workers = min(self.order.threads, MOST_LOADERS) if on_gpu and self.learned is self.trained.network else 0
+        return Batches(
+            self.samples,
+            self.targets,
+            transform=transform if self.learned is self.trained.network else None,
+            loading=Loading(workers, pinned=on_gpu),
+        )
+
+    def trained_parts(self, epoch: int) -> list[nn.Module]:
+        """What epoch `epoch` (from 1) trains."""
+        trainable = self.order.spec.backbone.trainable
+        if self.learned is self.head:
+            return [self.head]
+        if trainable == "gradual":
+            trainable = "head" if epoch <= head_epochs(self.order.spec.training.epochs) else "all"
+        return trainable_modules(self.trained.network, self.trained.backbone, trainable)
+
+    def prepare_training(self, epoch: int) -> None:
+        """Gradients and modes for epoch `epoch`."""
+        parts = self.trained_parts(epoch)
+        freeze_all_but(self.learned, parts)
+        enter_training_mode(self.learned, parts)
+
+    def logits(self, network: nn.Module, indices: list[int], tick: Callable[[], None]) -> Tensor:
+        """[n, c] float32 on the CPU, of the samples at `indices`, without augmentation, in evaluation mode."""
+        network.eval()
+        batches = Batches(self.samples, self.targets, transform=None, loading=Loading())
+        made: list[Tensor] = []
+        with torch.inference_mode(), self.precision.autocast():
+            for batch in batches.make(in_order(indices, EVALUATION_BATCH)):
+                tick()
+                made.append(network(self.to_input(batch.inputs.to(self.device))).float().cpu())
+        return torch.cat(made).clone()
+
+
+def head_epochs(epochs: int) -> int:
+    """How many epochs `gradual` trains the head alone: a fifth, from one to five; none of a single epoch."""
+    return 0 if epochs == 1 else min(5, max(1, epochs // 5))
+
+
+def set_up(order: TrialOrder, reporter: Reporter) -> Setting:
+    """Deals the samples, decodes them, builds the network, and computes its features where those suffice.
+
+    Raises:
+        UnknownBackbone: pretrained weights are not at hand.
+        TargetInvalid, DatasetTooSmall: the samples cannot be dealt.
+        Stopped: the sink asked for it.
+    """
+    spec, device = order.spec, torch.device(order.device)
+    dealt = deal(order.manifest, spec.split, spec.seed)
+    trained = _network(order, device)
+    archive = Archive(order.archive, order.manifest.samples, digest=order.dataset_digest, cache=order.cache)
+    pixels = archive.pixels(trained.pixel_format, threads=order.threads, tick=reporter.check)
+    positions = {name: index for index, name in enumerate(order.manifest.classes)}
+    targets = torch.tensor([positions[sample.label] for sample in order.manifest.samples])
+    head = head_of(trained.network, trained.backbone)
+    precision = Precision(spec.training.precision, device)
+    if spec.backbone.trainable == "head" and not spec.augmentation.is_random:
+        cache = FeatureCache(trained, cache=order.cache)
+        samples = cache.features(pixels, order.dataset_digest, tick=reporter.check)
+        return Setting(order, trained, head, head, samples, targets, dealt, _same, precision)
+    return Setting(order, trained, head, trained.network, pixels, targets, dealt, trained.normalise, precision)
+
+
+def _network(order: TrialOrder, device: torch.device) -> TrainedNetwork:
+    spec = order.spec
+    size = spec.training.image_size
+    assert size is not None, "the spec is resolved"
+    torch.manual_seed(epoch_seed(spec.seed, 0))
+    name, classes = spec.backbone.name, order.manifest.classes
+    network = build_network(name, classes=len(classes), dropout=spec.backbone.dropout, image_size=size)
+    if spec.backbone.weights == "pretrained":
+        load_pretrained(network, name, order.sources)
+    network = network.to(device=device, memory_format=memory_format(name))  # type: ignore[call-overload]
+    return TrainedNetwork(network, classes, name, size, device)
+
+
+def _same(samples: Tensor) -> Tensor:
+    return samples

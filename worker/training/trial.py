@@ -1,0 +1,104 @@
+"""One trial from order to outcome."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from worker.backbones.trained import save_trained
+from worker.data.splits import paths_of
+from worker.training.card import write_card
+from worker.training.fitting import Fitted, fit
+from worker.training.metrics import majority_scores, scores
+from worker.training.order import OutputFile, TrialOrder, TrialOutcome, TrialSink
+from worker.training.plots import write_plots
+from worker.training.reporting import Reporter
+from worker.training.setting import Setting, set_up
+
+MOST_TRAIN_SAMPLES_SCORED = 5000
+
+_MEDIA_TYPES = {
+    ".safetensors": "application/octet-stream",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".md": "text/markdown",
+}
+
+
+def run_trial(order: TrialOrder, sink: TrialSink) -> TrialOutcome:
+    """Trains, scores and writes one trial; continues from a checkpoint in `order.scratch` if there is one.
+
+    Sets torch's thread count and seeds its global generator: run it in a process of its own.
+
+    Raises:
+        Diverged: a loss is not finite.
+        Stopped: `sink.stop_requested()`; the last checkpoint stands.
+        UnknownBackbone: pretrained weights are not at hand.
+        TargetInvalid, DatasetTooSmall: the samples cannot be dealt.
+        ArtifactCorrupt: the pretrained weights do not fit.
+    """
+    torch.set_num_threads(order.threads)
+    reporter = Reporter(sink, order.spec.training.epochs)
+    setting = set_up(order, reporter)
+    _warn(setting, reporter)
+    fitted = fit(setting, reporter)
+    metrics = _score(setting, reporter)
+    return TrialOutcome(
+        best_epoch=fitted.best_epoch,
+        stopped_by=fitted.stopped_by,
+        metrics=metrics,
+        classes=setting.trained.classes,
+        device=_device_name(setting),
+        files=_write(setting, fitted, metrics),
+    )
+
+
+def _warn(setting: Setting, reporter: Reporter) -> None:
+    spec = setting.order.spec
+    if setting.precision.replaced:
+        reporter.warn("float16 is not for CPUs; the trial computes in float32.", precision="float32")
+    if spec.backbone.trainable != "all" and spec.backbone.weights == "none":
+        reporter.warn("Part of a network that was never trained is frozen.", trainable=spec.backbone.trainable)
+
+
+def _score(setting: Setting, reporter: Reporter) -> dict[str, object]:
+    """Scores of the restored best epoch; the test split is looked at here and nowhere else."""
+    dealt, targets = setting.dealt, setting.targets
+    every = -(-len(dealt["train"]) // MOST_TRAIN_SAMPLES_SCORED)
+    result: dict[str, object] = {}
+    parts = {"train": dealt["train"][::every], "validation": dealt["validation"], "test": dealt["test"]}
+    for name, indices in parts.items():
+        logits = setting.logits(setting.learned, indices, reporter.check)
+        result[name] = scores(logits, targets[indices], setting.trained.classes)
+    train, test = targets[dealt["train"]].numpy(), targets[dealt["test"]].numpy()
+    result["baseline"] = majority_scores(train, test, setting.trained.classes)
+    return result
+
+
+def _write(setting: Setting, fitted: Fitted, metrics: dict[str, object]) -> list[OutputFile]:
+    folder, order = setting.order.scratch, setting.order
+    setting.trained.network.eval()
+    save_trained(setting.trained, folder, dropout=order.spec.backbone.dropout)
+    test = metrics["test"]
+    assert isinstance(test, dict)
+    matrix = {"split": "test", "classes": setting.trained.classes, "matrix": test["confusion_matrix"]}
+    curves = {"best_epoch": fitted.best_epoch, "epochs": [vars(record) for record in fitted.curve]}
+    _write_json(folder / "split.json", paths_of(order.manifest.samples, setting.dealt))
+    _write_json(folder / "curves.json", curves)
+    _write_json(folder / "confusion_matrix.json", matrix)
+    plots = write_plots(folder, fitted, matrix)
+    write_card(folder / "card.md", setting, fitted, metrics)
+    names = ["model.safetensors", "config.json", "split.json", "curves.json", "confusion_matrix.json", *plots, "card.md"]
+    return [OutputFile(name, _MEDIA_TYPES[Path(name).suffix], folder / name) for name in names]
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _device_name(setting: Setting) -> str:
+    if setting.device.type == "cuda":
+        return torch.cuda.get_device_name(setting.device)
+    threads = setting.order.threads
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
