@@ -15,7 +15,7 @@ from rich.text import Text
 
 from client.api import Tunelens
 from client.digits import HeldBack, write_digits
-from client.embedded import Embedded
+from client.embedded import Embedded, is_in_use
 from client.errors import Json, ProblemError, TunelensError
 from client.progress import metrics_table, watch
 
@@ -45,12 +45,16 @@ class Demo:
         """Raises `DemoFailed`, or what the client and the supervisor raise."""
         started = time.monotonic()
         data_dir = self.output / "data"
+        if is_in_use(data_dir):
+            raise DemoFailed(f"Another demo is running in {self.output}; choose another folder with --output.")
         shutil.rmtree(data_dir, ignore_errors=True)
         self.output.mkdir(parents=True, exist_ok=True)
         self._say("Starting the service on SQLite and a file-based broker")
         with self._service(data_dir) as tunelens:
             accuracy = self._through(tunelens)
-        self._say(f"Everything took {time.monotonic() - started:.0f} s.")
+        self._say(
+            f"Everything took {time.monotonic() - started:.0f} s. To look around: tunelens up --data-dir {data_dir}"
+        )
         if accuracy < WANTED_ACCURACY:
             raise DemoFailed(f"Test accuracy is {accuracy:.4f}; at least {WANTED_ACCURACY} was expected.")
 
@@ -133,7 +137,7 @@ class Demo:
         return path, f"why this {digit.label} is taken for a {label} ({probability:.0%}); {seconds:.1f} s"
 
     def _say(self, message: str) -> None:
-        self.console.print(Text.assemble(("• ", "cyan"), message))
+        self.console.print(Text.assemble(("• ", "cyan"), message), soft_wrap=True)
 
 
 def job_spec(dataset_id: str, *, epochs: int) -> Json:

@@ -21,7 +21,7 @@ import httpx
 
 from client.children import Child
 from client.errors import TunelensError
-from client.supervisor import StartFailed, Supervisor
+from client.supervisor import Supervisor
 
 READY_POLL_SECONDS = 0.05
 READY_TIMEOUT_SECONDS = 90.0
@@ -44,7 +44,7 @@ def service_programs(host: str, port: int) -> Programs:
     return [
         ("database migration", "migrate", ["-m", "service.store.migrate"]),
         ("API", "api", api),
-        ("train worker", "train", ["-m", "worker", "train"]),
+        ("train worker", "train", ["-m", "worker", "train", "control"]),
         ("explain worker", "explain", ["-m", "worker", "explain"]),
     ]
 
@@ -181,6 +181,18 @@ def running_url(data_dir: Path) -> str | None:
     return url if isinstance(url, str) else None
 
 
+def is_in_use(data_dir: Path) -> bool:
+    """Whether a supervisor holds this data directory."""
+    try:
+        with (data_dir / "supervisor.lock").open("r+", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def _bindable(host: str, port: int) -> int:
     """The port, or a free one for 0.
 
@@ -196,6 +208,3 @@ def _bindable(host: str, port: int) -> int:
             hint = "Choose another with --port, or any free one with --port 0."
             raise EmbeddedError(f"{host}:{port} cannot be used: {error.strerror}. {hint}") from error
         return int(probe.getsockname()[1])
-
-
-__all__ = ["Embedded", "EmbeddedError", "StartFailed", "running_url"]

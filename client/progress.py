@@ -90,7 +90,7 @@ def watch(console: Console, events: Iterable[Event], *, epochs: int) -> JobView:
         for event in _until_finished(view, events):
             line = view.take(event)
             if not console.is_terminal:
-                console.print(Text(line))
+                console.print(Text(line), soft_wrap=True)
     return view
 
 

@@ -10,6 +10,7 @@ from celery import Celery
 from kombu.entity import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 
+from service.file_broker import TRANSPORT
 from service.settings import Settings
 from service.specs.tasks import QUEUE_OF, QUEUES
 
@@ -49,6 +50,8 @@ def make_celery(settings: Settings) -> Celery:
     """The Celery application that API and workers share: JSON only, early ack, no results, no prefetch."""
     celery = Celery("tunelens", broker=settings.broker_url)
     filesystem = settings.broker_url.startswith("filesystem:")
+    if filesystem:
+        celery.conf.broker_transport = TRANSPORT
     celery.conf.update(
         broker_transport_options=_filesystem_options(settings) if filesystem else _redis_options(),
         broker_connection_retry_on_startup=True,

@@ -22,7 +22,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("data")
     database_url: str = Field("", validation_alias="DATABASE_URL")
-    broker_url: str = Field("filesystem://", validation_alias="BROKER_URL")
+    broker_url: str = Field("filesystem://localhost", validation_alias="BROKER_URL")
     artifacts_url: str = Field("sql:", validation_alias="ARTIFACTS_URL")
     scratch_dir: Path | None = None
     weights_dir: Path | None = None

@@ -186,9 +186,9 @@ def _check_classes(entries: Sequence[ArchiveEntry]) -> tuple[str, ...]:
         raise DatasetTooSmall("The archive holds no pictures.")
     classes = tuple(sorted({entry.label for entry in entries}))
     spelling: dict[str, str] = {}
-    for name in classes:
-        if spelling.setdefault(fold_name(name), name) != name:
-            raise ArchiveAmbiguous("Two classes differ by the spelling of their names only.")
+    for folder in {entry.path.split("/")[-2] for entry in entries}:
+        if spelling.setdefault(fold_name(folder), folder) != folder:
+            raise ArchiveAmbiguous(f"The class {show_path(folder)} is spelled in two ways.")
     if len(classes) < 2:
         message = f"Every picture belongs to the class {show_path(classes[0])}; at least two classes are needed."
         raise TargetInvalid(message)

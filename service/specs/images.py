@@ -14,15 +14,18 @@ from PIL import Image, ImageCms
 from service.errors import ImageAnimated, ImageCorrupt, ImageTooLarge, UnsupportedImage
 from service.specs.image_jpeg import read_jpeg
 from service.specs.image_parts import StillImage
-from service.specs.image_png import SIGNATURE, read_png
+from service.specs.image_png import SIGNATURE, lacks_rows, read_png
 from service.specs.image_webp import read_webp
 
 MAX_PIXELS = 40_000_000
 MAX_ASPECT_RATIO = 100  # resizing a thinner one to a usual height would take more memory than its pixels did
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 
-# what Pillow's readers raise over broken files
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, struct.error, zlib.error)
+# what Pillow's readers raise over broken files: they trust much and check late
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
+    *(AttributeError, AssertionError, struct.error, zlib.error),
+)
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -57,6 +60,8 @@ def decode_image(source: bytes | IO[bytes]) -> Image.Image:
     still = _read_still(source)
     image = _open(still)
     try:
+        if still.format == "PNG" and lacks_rows(still.encoded):
+            raise ImageCorrupt("The image's pixels are cut short.")
         image.load()
         colour, alpha = _split_alpha(image)
         colour = _to_srgb(colour, still.profile)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from client.embedded import Embedded, EmbeddedError, Programs, running_url, service_programs
+from client.embedded import Embedded, EmbeddedError, Programs, is_in_use, running_url, service_programs
 from client.supervisor import StartFailed
 
 MIGRATE = ["-c", "import os, pathlib; pathlib.Path(os.environ['TUNELENS_DATA_DIR'], 'migrated').touch()"]
@@ -52,13 +52,16 @@ def test_it_migrates_starts_becomes_ready_and_stops(tmp_path: Path) -> None:
 
 def test_a_data_directory_serves_one_service_at_a_time(tmp_path: Path) -> None:
     first, second = embedded(tmp_path), embedded(tmp_path)
+    assert not is_in_use(tmp_path)
     try:
         first.start()
+        assert is_in_use(tmp_path)
         with pytest.raises(EmbeddedError, match=f"in use by {first.url}"):
             second.start()
         second.stop()
     finally:
         first.stop()
+    assert not is_in_use(tmp_path)
     again = embedded(tmp_path)
     try:
         again.start()

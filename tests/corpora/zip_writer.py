@@ -22,12 +22,17 @@ class Part:
     extra: bytes = b""
     descriptor: bytes | None = None
     gap: bytes = b""  # in front of it
+    absent: bool = False  # in the directory only
     local: Mapping[str, object] = field(default_factory=dict)
     central: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def raw_name(self) -> bytes:
         return self.name if isinstance(self.name, bytes) else self.name.encode()
+
+    @property
+    def path(self) -> str:
+        return self.raw_name.decode()
 
     @property
     def packed(self) -> bytes:
@@ -88,7 +93,8 @@ def write_zip(
     for part in parts:
         body += part.gap
         directory += central_header(part, len(body))
-        body += local_header(part) + part.packed + (part.descriptor or b"")
+        if not part.absent:
+            body += local_header(part) + part.packed + (part.descriptor or b"")
     body += before_directory
     facts = {"disk": 0, "here": len(parts), "members": len(parts), "size": len(directory), "offset": len(body)}
     body += directory

@@ -20,10 +20,8 @@ _DENSENET_KEYS = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\
 def build_network(name: str, *, classes: int, dropout: float, image_size: int) -> nn.Module:
     """A randomly initialised network of catalogue entry `name`: [n, 3, s, s] → logits [n, classes].
 
-    Args:
-        classes: outputs of the new head.
-        dropout: probability before the last linear layer (for VGG, between its three linear layers too).
-        image_size: pixels per side; `simple_nn` and networks of a fixed size depend on it.
+    `dropout` acts before the last linear layer, for VGG between its three linear layers too. `image_size` is in
+    pixels per side; `simple_nn` and networks of a fixed size depend on it.
 
     Raises:
         UnknownBackbone: no such entry.

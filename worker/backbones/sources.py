@@ -55,7 +55,7 @@ class WeightSources:
         return path if path is not None and path.is_file() else None
 
     def hub_file(self, name: str) -> Path | None:
-        """torchvision's cached checkpoint for catalogue entry `name`, if there is one."""
+        """The checkpoint that torchvision would have cached for catalogue entry `name`, if there is one."""
         file = TORCHVISION_FILES.get(name)
         path = self.torch_hub / file if self.torch_hub and file else None
         return path if path is not None and path.is_file() else None

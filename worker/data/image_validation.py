@@ -53,9 +53,10 @@ def validate_images(
         TargetInvalid: fewer than two classes, or classes with too few distinct pictures to be split.
         Stopped: by `progress`.
     """
-    with archive_path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        listing = list_images(file, limits)
-        findings = _Findings()
+    findings = _Findings()
+    with archive_path.open("rb") as file:
+        listing = list_images(file, limits)  # before `zipfile` sees it
+    with zipfile.ZipFile(archive_path) as archive:
         for done, entry in enumerate(listing.entries):
             progress(done, len(listing.entries))
             _examine(archive, entry, findings, limits)

@@ -46,10 +46,10 @@ def _imbalance(counts: Counter[str]) -> Warning | None:
 
 
 def _duplicates(samples: list[ImageSample]) -> Warning | None:
-    copies = len(samples) - len({(sample.label, sample.sha256) for sample in samples})
+    copies = len(samples) - len({(sample.label, sample.split, sample.sha256) for sample in samples})
     if not copies:
         return None
-    message = f"{copies} pictures are copies of another picture of their class."
+    message = f"{copies} pictures are copies of another picture of their class and split."
     return Warning(code="duplicate-samples", message=message)
 
 

@@ -27,7 +27,7 @@ def deal(manifest: Manifest, split: SplitSpec, seed: int) -> Deal:
     if len(manifest.classes) < 2:
         raise TargetInvalid("At least two classes are needed.")
     shares: dict[Split, float] = {"validation": split.validation, "test": split.test}
-    generator = random.Random(seed)  # noqa: S311
+    generator = random.Random(seed)
     if split.strategy != "predefined":
         dealt = _Dealing(manifest, range(len(manifest.samples)), generator)
         return dealt.randomly(shares) if split.strategy == "random" else dealt.by_class(shares)

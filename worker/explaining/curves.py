@@ -33,6 +33,8 @@ def insertion_deletion(
     """Areas under the class's probability as pixels appear, and as they vanish, the most attributed first.
 
     Args:
+        trained: the serving network.
+        subject: what is looked at.
         attributions: [h, w], upsampled to the image.
         generator: decides between pixels of equal attribution.
 
@@ -61,11 +63,10 @@ def _ranks(attributions: FloatArray, side: int, generator: np.random.Generator) 
 
 def _answers(trained: TrainedNetwork, subject: Subject, shown: Tensor) -> list[float]:
     """The probability of the class where only the pixels in [b, s, s] are shown."""
-    layout = torch.channels_last if trained.entry.channels_last else torch.contiguous_format
     answers: list[float] = []
     with torch.inference_mode():
-        for part in shown.split(BATCH_SIZE):
-            composed = torch.where(part[:, None], subject.image, subject.hidden).contiguous(memory_format=layout)
+        for part in torch.split(shown, BATCH_SIZE):
+            composed = torch.where(part[:, None], subject.image, subject.hidden)
             answers += trained.logits(composed).float().softmax(dim=1)[:, subject.class_index].tolist()
     return answers
 

@@ -36,21 +36,33 @@ class Explainer(Protocol):
     fallback: str | None
 
     @property
-    def parameters(self) -> dict[str, Any]: ...
+    def parameters(self) -> dict[str, Any]:
+        """As used, defaults filled in."""
+        ...
 
     @property
-    def baseline(self) -> dict[str, Any] | None: ...
+    def baseline(self) -> dict[str, Any] | None:
+        """What hidden regions showed, if any were hidden."""
+        ...
 
     @property
-    def batch_size(self) -> int: ...
+    def batch_size(self) -> int:
+        """Images to hand over at once."""
+        ...
 
-    def cost(self, targets: int) -> int: ...
+    def cost(self, targets: int) -> int:
+        """Evaluations for one image, at most."""
+        ...
 
-    def sketch(self) -> "Explainer": ...
+    def sketch(self) -> "Explainer":
+        """A cheaper way to maps that can be compared with each other."""
+        ...
 
     def attribute(
         self, trained: TrainedNetwork, batch: Tensor, choose: ChooseTargets, meter: Meter
-    ) -> list[Attributed]: ...
+    ) -> list[Attributed]:
+        """The maps of each image of a batch [n, 3, s, s]."""
+        ...
 
 
 _LAYERS = LayerFinder()
@@ -66,7 +78,9 @@ def explain_images(
     """Explains each image's targets as `spec` asks.
 
     Args:
+        trained: the serving network, in eval mode.
         images: RGB, as displayed; at least one.
+        spec: method, targets, parameters, seed.
         progress: called between batches with (done, total) evaluations; may raise `Stopped`.
 
     Raises:

@@ -19,6 +19,8 @@ def grad_cam(network: nn.Module, layer: nn.Module, images: Tensor, class_indices
     """Where `layer` supports each image's class (Selvaraju et al. 2017, eq. 1-2).
 
     Args:
+        network: answers logits [n, classes].
+        layer: a module of it.
         images: [n, c, h, w] float32, normalised as the backbone expects.
         class_indices: [n] int64.
 
@@ -45,6 +47,8 @@ def grad_cams(network: nn.Module, layer: SpatialLayer, images: Tensor, choose: C
     the whole costs little more than a forward.
 
     Args:
+        network: answers logits [n, c].
+        layer: where to look.
         images: [n, 3, s, s] float32.
         choose: called with the logits [n, c], answers the class indices [n, t].
 

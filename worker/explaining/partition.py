@@ -118,13 +118,12 @@ class MaskedAnswers:
         self._trained = trained
         self._image = image
         self._hidden = hidden
-        self._format = torch.channels_last if trained.entry.channels_last else torch.contiguous_format
 
     def __call__(self, masks: Mask) -> FloatArray:
         """[b, g, g] bool to [b, t]."""
         with torch.inference_mode():
             shown = to_pixels(torch.from_numpy(masks).to(self._image.device), self._image.shape[-1])
-            composed = torch.where(shown[:, None], self._image, self._hidden).contiguous(memory_format=self._format)
+            composed = torch.where(shown[:, None], self._image, self._hidden)
             probabilities = self._trained.logits(composed).float().softmax(dim=1)[:, self.targets]
         answers: FloatArray = probabilities.double().cpu().numpy()
         return answers
@@ -132,7 +131,7 @@ class MaskedAnswers:
 
 def grid_cells(image_size: int) -> int:
     """Cells per side: a power of two, at most `MOST_CELLS`, none smaller than a pixel."""
-    return 2 ** min(image_size.bit_length() - 1, MOST_CELLS.bit_length() - 1)
+    return 1 << min(image_size.bit_length() - 1, MOST_CELLS.bit_length() - 1)
 
 
 def to_pixels(cells: Tensor, side: int) -> Tensor:

@@ -91,6 +91,7 @@ def owen_values(game: Game, *, cells: int, evaluations: int, batch_size: int) ->
     """What each cell contributes to the game's answers.
 
     Args:
+        game: see `Game`.
         cells: g, cells per side; the map comes back at the finest resolution that was reached.
         evaluations: at most so many masks are sent to the game, at least 2.
         batch_size: at most so many at once.
@@ -168,7 +169,8 @@ def _spread(shares: list[Share], cells: int, targets: int) -> FloatArray:
     rows = _finest([(share.region.top, share.region.bottom) for share in shares], cells)
     columns = _finest([(share.region.left, share.region.right) for share in shares], cells)
     side = min(rows, columns)
-    return values.reshape(targets, cells // side, side, cells // side, side).sum(axis=(2, 4))
+    blocks: FloatArray = values.reshape(targets, cells // side, side, cells // side, side).sum(axis=(2, 4))
+    return blocks
 
 
 def _finest(spans: list[tuple[int, int]], cells: int) -> int:

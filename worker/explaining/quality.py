@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -20,7 +19,9 @@ NOISY_COPIES = 2
 NOISE = 0.02
 """Standard deviation of the noise, of a pixel's range."""
 COMPARED_CELLS = 8
-LEAST_GAIN = 0.1
+LEAST_GAIN = 0.2
+"""Of the range between the answers to the hidden and to the shown image."""
+LEAST_RANGE = 0.1
 LEAST_STABILITY = 0.5
 MOST_RANDOMISATION = 0.9
 
@@ -28,13 +29,19 @@ MOST_RANDOMISATION = 0.9
 class Attributes(Protocol):
     """The part of an explainer that is judged."""
 
-    def cost(self, targets: int) -> int: ...
+    def cost(self, targets: int) -> int:
+        """Evaluations for one image."""
+        ...
 
-    def sketch(self) -> "Attributes": ...
+    def sketch(self) -> "Attributes":
+        """A cheaper way to maps that can be compared with each other."""
+        ...
 
     def attribute(
         self, trained: TrainedNetwork, batch: Tensor, choose: ChooseTargets, meter: Meter
-    ) -> list[Attributed]: ...
+    ) -> list[Attributed]:
+        """The maps of each image of a batch [n, 3, s, s]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Quality:
         stability: mean rank correlation with the maps of the image under faint noise, in [-1, 1].
         randomisation: |rank correlation| with the map of an untrained network, in [0, 1]: a map that does not care
             what the network learned shows edges, not reasons.
+        answer_range: |answer to the shown image - answer to the hidden one|.
         degenerate: there is no map to speak of.
     """
 
@@ -55,15 +63,20 @@ class Quality:
     random_control: float
     stability: float
     randomisation: float
+    answer_range: float
     degenerate: bool
 
     @property
     def reliable(self) -> bool:
-        """Beats the random map by `LEAST_GAIN`, is stable, and depends on what was learned."""
+        """Not degenerate, stable, dependent on what was learned, and better than the random map.
+
+        Better: insertion - deletion exceeds the random map's by `LEAST_GAIN` of the range that the answer has between
+        the hidden and the shown image, or of `LEAST_RANGE` where the image hardly moves the answer.
+        """
         gain = self.insertion_auc - self.deletion_auc - self.random_control
         return (
             not self.degenerate
-            and gain >= LEAST_GAIN
+            and gain >= LEAST_GAIN * max(self.answer_range, LEAST_RANGE)
             and self.stability >= LEAST_STABILITY
             and self.randomisation <= MOST_RANDOMISATION
         )
@@ -125,6 +138,7 @@ class Judge:
                 random_control=control,
                 stability=float(np.mean([rank_correlation(clean[i], maps[i]) for maps in noisy])),
                 randomisation=abs(rank_correlation(clean[i], untrained[i])),
+                answer_range=abs(subject.shown_answer - subject.hidden_answer),
                 degenerate=target.degenerate,
             )
             judged.append(quality.to_json())
@@ -165,10 +179,17 @@ class Judge:
 
 def rank_correlation(one: FloatArray, other: FloatArray) -> float:
     """Spearman's correlation of two maps on a common grid of `COMPARED_CELLS` a side; 0 where one is constant."""
-    ranks = [rankdata(_common_grid(values)) for values in (one, other)]
+    ranks = [_ranks(_common_grid(values)) for values in (one, other)]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """Each value's rank; equals share their mean rank."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: FloatArray = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
 
 
 def _common_grid(values: FloatArray) -> FloatArray:

@@ -17,6 +17,8 @@ def randomised(network: nn.Module, image_size: int, generator: torch.Generator) 
     Sends `CALIBRATION_IMAGES` images through the copy; the original is only read.
 
     Args:
+        network: what to copy.
+        image_size: s.
         generator: of the CPU; the same state gives the same network.
     """
     other = copy.deepcopy(network).requires_grad_(False)

@@ -40,7 +40,7 @@ def heatmap_png(attributions: FloatArray, *, size: tuple[int, int]) -> bytes:
 def overlay_png(image: Image.Image, attributions: FloatArray) -> bytes:
     """The attributions laid over the input, as an RGB PNG in the input's size.
 
-    The stronger the attribution, the more colour covers the picture; what does not matter stays visible, its colours softened.
+    The stronger the attribution, the more colour covers the picture; what does not matter stays visible, softened.
 
     Args:
         image: RGB, as displayed.
@@ -88,7 +88,8 @@ def _opacity(signed: bool) -> Pixels:
 
 
 def _sampled(name: str, positions: FloatArray) -> Pixels:
-    return np.rint(matplotlib.colormaps[name](positions)[:, :3] * _WHOLE).astype(np.uint8)
+    sampled: Pixels = np.rint(matplotlib.colormaps[name](positions)[:, :3] * _WHOLE).astype(np.uint8)
+    return sampled
 
 
 def _png(picture: Image.Image) -> bytes:

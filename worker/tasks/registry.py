@@ -71,7 +71,10 @@ def take_all(runtime: Runtime, claim: Callable[[], Lease | None], run: Callable[
 
 
 def _bind(celery: Celery, name: str, work: Callable[[], Any]) -> None:
-    celery.task(name=name, bind=False)(work)
+    def task() -> None:
+        work()
+
+    celery.task(name=name)(task)
 
 
 def _bind_servings(celery: Celery, runtime: Runtime) -> None:

@@ -58,7 +58,9 @@ def _classes(per_class: list[dict[str, Any]]) -> str:
         f"| {_plain(row['name'])} | {_number(row['precision'])} | {_number(row['recall'])} | {row['support']} |"
         for row in per_class
     ]
-    return "\n".join(["## Classes, on test", "", "| class | precision | recall | images |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(
+        ["## Classes, on test", "", "| class | precision | recall | images |", "|---|---|---|---|", *rows, ""]
+    )
 
 
 def _limits(metrics: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -75,11 +76,11 @@ class Checkpoints:
             return Checkpoint(document["epoch"], document["facts"], tensors, best)
         return None
 
-    def _document(self, path: Path) -> dict[str, object] | dict[str, dict[str, str]]:
+    def _document(self, path: Path) -> dict[str, Any]:
         sealed = json.loads(path.read_text("utf-8"))
         if hashlib.sha256(sealed["document"].encode()).hexdigest() != sealed["sha256"]:
             raise ValueError("damaged")
-        document: dict[str, object] = json.loads(sealed["document"])
+        document: dict[str, Any] = json.loads(sealed["document"])
         if document["order"] != self.order:
             raise ValueError("of another order")
         return document

@@ -117,7 +117,9 @@ class _Fitting:
         """Why no further epoch is due, if so."""
         if len(self.curve) >= self.spec.training.epochs:
             return "epochs"
-        if self.stopping.exhausted and not (self._gradual and len(self.curve) <= head_epochs(self.spec.training.epochs)):
+        if self.stopping.exhausted and not (
+            self._gradual and len(self.curve) <= head_epochs(self.spec.training.epochs)
+        ):
             return "early_stopping"
         seconds = [record.seconds for record in self.curve]
         if seconds and sum(seconds) + seconds[-1] > self.spec.limits.wall_seconds:

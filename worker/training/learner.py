@@ -86,7 +86,9 @@ class Learner:
         """The entries of `network`'s state dict (it is `learned`, or a copy) that training can change."""
         parts = self.setting.trained_parts(self.spec.epochs)
         changing = {id(tensor) for part in parts for tensor in part.state_dict(keep_vars=True).values()}
-        names = [name for name, value in self.setting.learned.state_dict(keep_vars=True).items() if id(value) in changing]
+        names = [
+            name for name, value in self.setting.learned.state_dict(keep_vars=True).items() if id(value) in changing
+        ]
         state = network.state_dict()
         return {name: state[name] for name in names}
 

@@ -42,6 +42,7 @@ def scores(logits: Tensor, targets: Tensor, classes: list[str]) -> dict[str, obj
     Args:
         logits: [n, c] float32.
         targets: [n] int64.
+        classes: names, in the order of the logits.
     """
     probabilities = logits.double().softmax(1).numpy()
     predicted = logits.argmax(1).numpy()

@@ -23,7 +23,12 @@ def write_plots(folder: Path, fitted: Fitted, matrix: Mapping[str, Any]) -> list
     names: list[str] = []
     for name, figure in figures.items():
         for kind in ("png", "svg"):
-            figure.savefig(folder / f"{name}.{kind}", dpi=144, metadata={"Date": None} if kind == "svg" else None)
+            figure.savefig(
+                folder / f"{name}.{kind}",
+                dpi=144,
+                bbox_inches="tight",
+                metadata={"Date": None} if kind == "svg" else None,
+            )
             names.append(f"{name}.{kind}")
     return names
 

@@ -89,7 +89,15 @@ def _write(setting: Setting, fitted: Fitted, metrics: dict[str, object]) -> list
     _write_json(folder / "confusion_matrix.json", matrix)
     plots = write_plots(folder, fitted, matrix)
     write_card(folder / "card.md", setting, fitted, metrics)
-    names = ["model.safetensors", "config.json", "split.json", "curves.json", "confusion_matrix.json", *plots, "card.md"]
+    names = [
+        "model.safetensors",
+        "config.json",
+        "split.json",
+        "curves.json",
+        "confusion_matrix.json",
+        *plots,
+        "card.md",
+    ]
     return [OutputFile(name, _MEDIA_TYPES[Path(name).suffix], folder / name) for name in names]
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from service.errors import ArchiveBomb, DatasetTooSmall, ImageCorrupt, NotFound, ServiceError, TargetInvalid
 from service.specs.archives import MAX_FAULTS, ArchiveLimits, ArchiveListing, list_images, read_entry
-from tests.corpora import archives
-from tests.corpora.archives import Case
-from tests.corpora.images import png
+from tests.corpora import archive_bombs, pets
+from tests.corpora.archives import Case, cases
+from tests.corpora.pictures import png
 from tests.corpora.zip_writer import DESCRIPTOR, Part, write_zip
 
 
@@ -36,32 +36,32 @@ def check(builder: Callable[[], Case]) -> ServiceError:
     return error
 
 
-@pytest.mark.parametrize("builder", archives.cases("s19").values(), ids=archives.cases("s19"))
+@pytest.mark.parametrize("builder", cases("s19").values(), ids=cases("s19"))
 def test_s19_unsafe_path(builder: Callable[[], Case]) -> None:
     assert check(builder).errors
 
 
-@pytest.mark.parametrize("builder", archives.cases("s20").values(), ids=archives.cases("s20"))
+@pytest.mark.parametrize("builder", cases("s20").values(), ids=cases("s20"))
 def test_s20_special_file_encryption_other_archive(builder: Callable[[], Case]) -> None:
     check(builder)
 
 
-@pytest.mark.parametrize("builder", archives.cases("s21").values(), ids=archives.cases("s21"))
+@pytest.mark.parametrize("builder", cases("s21").values(), ids=cases("s21"))
 def test_s21_bomb(builder: Callable[[], Case]) -> None:
     check(builder)
 
 
-@pytest.mark.parametrize("builder", archives.cases("s22").values(), ids=archives.cases("s22"))
+@pytest.mark.parametrize("builder", cases("s22").values(), ids=cases("s22"))
 def test_s22_two_readings(builder: Callable[[], Case]) -> None:
     check(builder)
 
 
-@pytest.mark.parametrize("builder", archives.cases("s23").values(), ids=archives.cases("s23"))
+@pytest.mark.parametrize("builder", cases("s23").values(), ids=cases("s23"))
 def test_s23_unexpected_file(builder: Callable[[], Case]) -> None:
     assert check(builder).errors
 
 
-@pytest.mark.parametrize("builder", archives.cases("s34").values(), ids=archives.cases("s34"))
+@pytest.mark.parametrize("builder", cases("s34").values(), ids=cases("s34"))
 def test_s34_saved_model(builder: Callable[[], Case]) -> None:
     check(builder)
 
@@ -69,14 +69,14 @@ def test_s34_saved_model(builder: Callable[[], Case]) -> None:
 def test_s21_the_directory_is_counted_before_it_is_read() -> None:
     """A file that claims 65,535 entries in a directory of 1 GiB costs nothing."""
     started = perf_counter()
-    content = write_zip(archives.parts(), zip64={"size": 2**30}, size=0xFFFFFFFF)
+    content = write_zip(pets.parts(), zip64={"size": 2**30}, size=0xFFFFFFFF)
     with pytest.raises(ArchiveBomb):
         listing(content)
     assert perf_counter() - started < 0.5
 
 
 def test_s21_a_lying_entry_is_cut_off() -> None:
-    content = archives.lying_bomb()
+    content = archive_bombs.lying_bomb()
     assert listing(content).entries[-1].size_bytes == 1000
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         tracemalloc.start()
@@ -87,20 +87,20 @@ def test_s21_a_lying_entry_is_cut_off() -> None:
     assert peak < 2 * 1024 * 1024
 
 
-@pytest.mark.parametrize("content", [archives.wrong_checksum(), archives.broken_deflate()])
+@pytest.mark.parametrize("content", [archive_bombs.wrong_checksum(), archive_bombs.broken_deflate()])
 def test_s21_an_entry_must_match_its_checksum(content: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive, pytest.raises(ImageCorrupt):
         read_entry(archive, "dog/9.png")
 
 
 def test_s21_entries_are_held_to_the_limit() -> None:
-    with zipfile.ZipFile(io.BytesIO(archives.plain())) as archive, pytest.raises(ArchiveBomb):
+    with zipfile.ZipFile(io.BytesIO(pets.plain())) as archive, pytest.raises(ArchiveBomb):
         read_entry(archive, "dog/1.png", ArchiveLimits(file_bytes=20))
 
 
 def test_s21_small_pictures_that_compress_well_are_no_bombs() -> None:
     flat = Part("dog/9.png", bytes(900_000), method=8)
-    assert len(listing(archives.with_part(flat)).entries) == 13
+    assert len(listing(pets.with_part(flat)).entries) == 13
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_s21_small_pictures_that_compress_well_are_no_bombs() -> None:
 )
 def test_s21_limits_are_the_callers(limits: ArchiveLimits) -> None:
     with pytest.raises(ArchiveBomb):
-        list_images(io.BytesIO(archives.plain()), limits)
+        list_images(io.BytesIO(pets.plain()), limits)
 
 
 def test_s23_junk_is_counted_and_ignored() -> None:
-    found = listing(write_zip([*archives.junk(), *archives.parts()]))
+    found = listing(write_zip([*pets.junk(), *pets.parts()]))
     assert (found.ignored_files, len(found.entries), found.classes) == (5, 12, ("cat", "dog"))
 
 
@@ -123,7 +123,7 @@ def test_faults_are_limited_and_safe_to_print() -> None:
     assert len(error.errors) == MAX_FAULTS
     assert "\\x1b\\u202e<b>0.png" in error.errors[0].message
     assert error.errors[7].loc == ("file", 7)
-    long = error_of(archives.with_part(Part("cat/" + "\u202e" * 200, b"")))
+    long = error_of(pets.with_part(Part("cat/" + "\u202e" * 200, b"")))
     assert len(long.errors[0].message) < 250
 
 
@@ -151,7 +151,7 @@ def test_split_folders(root: str) -> None:
 @pytest.mark.parametrize("folders", [False, True])
 def test_one_folder_around_everything_is_passed_over(folders: bool) -> None:
     extra = [Part("pets/", mode=0o040755), Part("pets/cat/", mode=0o040755)] if folders else []
-    found = listing(write_zip([*extra, *archives.parts(root="pets/"), Part("__MACOSX/pets/cat/._1.png", b"")]))
+    found = listing(write_zip([*extra, *pets.parts(root="pets/"), Part("__MACOSX/pets/cat/._1.png", b"")]))
     assert (found.classes, found.ignored_files) == (("cat", "dog"), 1)
 
 
@@ -191,13 +191,13 @@ def test_what_python_writes(method: int, streamed: bool, zip64: bool) -> None:
     buffer = Unseekable()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.comment = b"my pets"
-        for part in archives.parts():
-            with archive.open(str(part.name), "w", force_zip64=zip64) as file:
+        for part in pets.parts():
+            with archive.open(part.path, "w", force_zip64=zip64) as file:
                 file.write(part.data)
     content = buffer.getvalue()
     found = listing(content)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for entry, part in zip(found.entries, archives.parts(), strict=True):
+        for entry, part in zip(found.entries, pets.parts(), strict=True):
             assert read_entry(archive, entry.path) == part.data
 
 
@@ -208,7 +208,7 @@ def test_every_form_of_descriptor(form: str) -> None:
     values = [fields["crc"], fields["stored"], fields["size"]]
     descriptor = struct.pack(form, *([b"PK\x07\x08"] if "s" in form else []), *values)
     blank = {"crc": 0, "stored": 0, "size": 0}
-    assert len(listing(archives.with_part(part.but(descriptor=descriptor, local=blank))).entries) == 13
+    assert len(listing(pets.with_part(part.but(descriptor=descriptor, local=blank))).entries) == 13
 
 
 def test_100_000_entries_are_listed_in_seconds() -> None:
@@ -222,16 +222,16 @@ def test_100_000_entries_are_listed_in_seconds() -> None:
 
 
 def test_no_pictures() -> None:
-    for content in (write_zip([]), write_zip(archives.junk()), write_zip([Part("cat/", mode=0o040755)])):
+    for content in (write_zip([]), write_zip(pets.junk()), write_zip([Part("cat/", mode=0o040755)])):
         with pytest.raises(DatasetTooSmall):
             listing(content)
 
 
 def test_one_class() -> None:
     with pytest.raises(TargetInvalid, match="cat"):
-        listing(archives.plain(classes=("cat",)))
+        listing(pets.plain(classes=("cat",)))
 
 
 def test_an_unknown_path() -> None:
-    with zipfile.ZipFile(io.BytesIO(archives.plain())) as archive, pytest.raises(NotFound):
+    with zipfile.ZipFile(io.BytesIO(pets.plain())) as archive, pytest.raises(NotFound):
         read_entry(archive, "cat/none.png")

@@ -1,0 +1,160 @@
+"""Who may come in, and by which name the house goes."""
+
+import pytest
+from starlette.routing import BaseRoute
+
+from tests.contracts.conftest import Api, problem
+from tests.contracts.operations import PUBLIC, Operation, operations
+
+BAD_KEYS = [
+    None,
+    "",
+    "Bearer",
+    "Bearer ",
+    "Bearer changeme",
+    "Bearer admin",
+    "Bearer tl_00000000_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA00000000",
+    "Basic YWRtaW46YWRtaW4=",
+    "bearer \u00e9",
+    "Bearer ' OR 1=1 --",
+]
+HOSTS = [
+    "evil.example",
+    "localhost.evil.example",
+    "evil.example:80@localhost",
+    "localhost/?x=",
+    "a/?x=",
+    "localhost:port",
+    "",
+    "[::1",
+    "localhost,evil.example",
+    "xn--localhost",
+]
+
+
+def every_operation(api: Api) -> list[Operation]:
+    found = operations(api.client.app.openapi())  # type: ignore[attr-defined]
+    assert len(found) > 30
+    return found
+
+
+def test_s01_every_operation_needs_a_key(api: Api) -> None:
+    for operation in every_operation(api):
+        for header in BAD_KEYS:
+            headers = {} if header is None else {b"Authorization": header.encode()}
+            answer = api.client.request(
+                operation.method, operation.path(api.ours.ids), headers=headers, **operation.body(api.ours)
+            )
+            problem(answer, 401, "unauthenticated")
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_s01_every_route_is_in_the_document(api: Api) -> None:
+    """A route beside the document would not be walked: there may be none but the document itself and its page."""
+    document = api.client.app.openapi()  # type: ignore[attr-defined]
+    known = set(document["paths"]) | {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+    assert not _paths(api.client.app.routes) - known  # type: ignore[attr-defined]
+
+
+def _paths(routes: list[BaseRoute], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for route in routes:
+        path = getattr(route, "path", None)
+        inner = getattr(route, "routes", None)
+        if inner:
+            found |= _paths(inner, prefix + (path or ""))
+        elif path is not None:
+            found.add(prefix + path)
+    return found
+
+
+def test_s01_what_is_public_needs_none(api: Api) -> None:
+    for method, path in PUBLIC:
+        assert api.client.request(method, path).status_code in (200, 503)
+
+
+def test_s01_a_key_in_the_query_is_no_key(api: Api) -> None:
+    for name in ("api_key", "key", "token", "access_token"):
+        problem(api.client.get("/v1/jobs", params={name: api.ours.admin_key}), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_s02_host_allow_list(host: str, api: Api) -> None:
+    for path in ("/healthz", "/v1/jobs", "/nothing"):
+        problem(api.call("GET", path, headers={"Host": host}), 400, "bad-host")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:80", "[::1]", "[::1]:8000"])
+def test_s02_allowed_hosts(host: str, api: Api) -> None:
+    assert api.call("GET", "/v1/jobs", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("field", ["tenant_id", "project_id", "status", "state", "artifact_uri", "id", "__class__"])
+def test_s05_fields_of_ours_cannot_be_set(field: str, api: Api) -> None:
+    for operation in every_operation(api):
+        body = operation.body(api.ours)
+        if "json" not in body:
+            continue
+        answer = api.call(
+            operation.method,
+            operation.path(api.ours.ids),
+            key=api.ours.admin_key,
+            json=body["json"] | {field: "x"},
+        )
+        document = problem(answer, 422, "validation")
+        assert [(fault["loc"][-1], fault["code"]) for fault in document["errors"]] == [(field, "unknown-field")]
+
+
+def test_s05_unknown_form_fields(api: Api) -> None:
+    answer = api.call(
+        "POST", f"/v1/models/{api.ours.ids['model_id']}/predictions", files={"file": b""}, data={"state": "x"}
+    )
+    problem(answer, 422, "validation")
+    problem(api.upload(b"", project_id="x"), 422, "validation")
+
+
+def test_s06_a_read_key_changes_nothing(api: Api) -> None:
+    for operation in every_operation(api):
+        if operation.method == "get":
+            continue
+        answer = api.call(
+            operation.method, operation.path(api.ours.ids), key=api.ours.read_key, **operation.body(api.ours)
+        )
+        problem(answer, 403, "insufficient-scope")
+
+
+def test_s06_keys_are_for_admins(api: Api) -> None:
+    for operation in every_operation(api):
+        if not operation.template.startswith("/v1/keys"):
+            continue
+        for key in (api.ours.read_key, api.ours.write_key):
+            answer = api.call(operation.method, operation.path(api.ours.ids), key=key, **operation.body(api.ours))
+            problem(answer, 403, "insufficient-scope")
+
+
+def test_s06_a_read_key_reads(api: Api) -> None:
+    for operation in every_operation(api):
+        if operation.method == "get" and not operation.template.startswith("/v1/keys"):
+            answer = api.call("GET", operation.path(api.ours.ids), key=api.ours.read_key)
+            assert answer.status_code == 200, str(operation)
+
+
+def test_s07_a_revoked_key_is_no_key(api: Api) -> None:
+    made = api.call("POST", "/v1/keys", key=api.ours.admin_key, json={"scopes": ["read"]}).json()
+    assert api.call("GET", "/v1/jobs", key=made["key"]).status_code == 200
+    listed = api.call("GET", "/v1/keys", key=api.ours.admin_key)
+    assert made["id"] in listed.text
+    assert made["key"] not in listed.text
+    assert "sha256" not in listed.text
+    assert api.call("DELETE", f"/v1/keys/{made['id']}", key=api.ours.admin_key).status_code == 204
+    problem(api.call("GET", "/v1/jobs", key=made["key"]), 401, "unauthenticated")
+
+
+def test_s43_safe_headers_on_every_answer(api: Api) -> None:
+    model = f"/v1/models/{api.ours.ids['model_id']}"
+    paths = ["/healthz", "/v1/jobs", "/nothing", f"{model}/artifacts/model.safetensors", f"{model}/artifacts/none"]
+    for path in paths:
+        headers = api.call("GET", path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "access-control-allow-origin" not in headers

@@ -1,0 +1,51 @@
+import itertools
+
+import pytest
+import torch
+
+from service.specs.augmentation import Augmentation
+from worker.data.batches import Batches, Loading, epoch_seed, in_order, shuffled
+from worker.data.transforms import image_transform
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(32, [8] * 4), (35, [8] * 4 + [3]), (33, [8] * 3 + [9]), (1, [1]), (9, [9])])
+def test_no_batch_of_one_and_nothing_lost(count: int, sizes: list[int]) -> None:
+    indices = list(range(100, 100 + count))
+    orders = shuffled(indices, batch_size=8, seed=0, epoch=1)
+
+    assert [len(order.indices) for order in orders] == sizes
+    assert sorted(itertools.chain(*(order.indices for order in orders))) == indices
+
+
+def test_order_follows_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        return list(itertools.chain(*(made.indices for made in shuffled(range(50), batch_size=8, seed=seed, epoch=epoch))))
+
+    assert order(1, 1) == order(1, 1)
+    assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
+
+
+def test_seeds_do_not_collide() -> None:
+    seeds = {epoch_seed(seed, epoch, batch) for seed in range(10) for epoch in range(10) for batch in range(50)}
+    assert len(seeds) == 5000
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_batches_pair_samples_with_targets() -> None:
+    samples, targets = torch.arange(20).view(20, 1), torch.arange(20) * 10
+    batches = Batches(samples, targets, transform=None, loading=Loading())
+    for batch in batches.make(in_order([5, 3, 19, 0], 3)):
+        assert torch.equal(batch.inputs[:, 0] * 10, batch.targets)
+
+
+@pytest.mark.parametrize("epochs", [2])
+def test_worker_processes_make_the_same_batches(epochs: int) -> None:
+    samples = torch.randint(0, 255, (40, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    transform = image_transform(Augmentation(policy="standard"), 16)
+    here = Batches(samples, torch.arange(40), transform=transform, loading=Loading())
+    there = Batches(samples, torch.arange(40), transform=transform, loading=Loading(workers=2))
+    for epoch in range(1, epochs + 1):
+        orders = shuffled(range(40), batch_size=8, seed=0, epoch=epoch)
+        for own, theirs in zip(here.make(orders), there.make(orders), strict=True):
+            assert torch.equal(own.inputs, theirs.inputs)
+            assert torch.equal(own.targets, theirs.targets)

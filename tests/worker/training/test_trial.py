@@ -1,0 +1,252 @@
+"""Whole trials of a small network on small pictures."""
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from service.errors import Diverged, Stopped, UnknownBackbone
+from service.specs.images import decode_image
+from tests.worker.training.orders import CLASSES, RecordingSink, order, spec, tinted, tinted_archive
+from worker.backbones.sources import WeightSources
+from worker.backbones.trained import load_trained
+from worker.training.order import TrialOrder, TrialOutcome
+from worker.training.trial import run_trial
+
+EVERYTHING: dict[str, Any] = {
+    "training": {"epochs": 5, "ema_decay": 0.9, "label_smoothing": 0.1, "schedule": "plateau", "class_weights": "balanced"},
+    "augmentation": {"horizontal_flip": 0.5, "rotation_degrees": 5.0, "mixup_alpha": 0.2},
+    "backbone": {"dropout": 0.3},
+}
+
+
+def run(made: TrialOrder, **sink: Any) -> tuple[TrialOutcome, RecordingSink]:
+    recording = RecordingSink(**sink)
+    return run_trial(made, recording), recording
+
+
+def without_seconds(sink: RecordingSink) -> list[Any]:
+    return [replace(record, seconds=0.0) for record in sink.epochs]
+
+
+def scored(outcome: TrialOutcome, split: str, score: str = "accuracy") -> float:
+    value: float = outcome.metrics[split][score]  # type: ignore[index]
+    return value
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialOrder, TrialOutcome, RecordingSink]:
+    made = order(tmp_path_factory.mktemp("trial"), spec(training={"epochs": 4}))
+    return made, *run(made)
+
+
+def test_it_learns(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> None:
+    _, outcome, sink = finished
+    assert scored(outcome, "test") >= 0.9
+    assert scored(outcome, "baseline") == pytest.approx(1 / 3)
+    assert sink.epochs[-1].train_loss < sink.epochs[0].train_loss
+    assert [record.epoch for record in sink.epochs] == [1, 2, 3, 4]
+    assert outcome.stopped_by == "epochs"
+    assert outcome.classes == list(CLASSES)
+    assert sink.fractions == sorted(sink.fractions)
+    assert sink.fractions[-1] == 1.0
+
+
+def test_what_is_published_is_the_best_epoch(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> None:
+    made, outcome, sink = finished
+    losses = [record.validation_loss for record in sink.epochs]
+    assert outcome.best_epoch == losses.index(min(losses)) + 1
+    assert scored(outcome, "validation", "loss") == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_the_files_serve_with_the_scores_of_the_outcome(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> None:
+    made, outcome, _ = finished
+    files = {file.name: file for file in outcome.files}
+    assert all(file.path.stat().st_size > 0 for file in outcome.files)
+    config = json.loads(files["config.json"].path.read_text())
+    served = load_trained(config, files["model.safetensors"].path, torch.device("cpu"))
+    paths = json.loads(files["split.json"].path.read_text())["test"]
+    images = [decode_image(tinted(label, int(name[:-4]))) for label, name in (path.split("/") for path in paths)]
+    truth = [path.split("/")[0] for path in paths]
+    with torch.inference_mode():
+        said = [served.classes[index] for index in served.logits(served.preprocess(images)).argmax(1)]
+
+    assert sum(a == b for a, b in zip(said, truth, strict=True)) / len(truth) == scored(outcome, "test")
+    matrix = json.loads(files["confusion_matrix.json"].path.read_text())
+    assert sum(map(sum, matrix["matrix"])) == len(paths)
+
+
+def test_pictures_and_documents_are_readable(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> None:
+    _, outcome, sink = finished
+    files = {file.name: file for file in outcome.files}
+    assert {file.media_type for file in outcome.files if file.name.endswith(".svg")} == {"image/svg+xml"}
+    for name in ("learning_curves.png", "confusion_matrix.png"):
+        with Image.open(files[name].path) as picture:
+            assert picture.width > 500
+    assert files["learning_curves.svg"].path.read_text().lstrip().startswith("<?xml")
+    curves = json.loads(files["curves.json"].path.read_text())
+    assert [row["validation_loss"] for row in curves["epochs"]] == [record.validation_loss for record in sink.epochs]
+    card = files["card.md"].path.read_text()
+    assert "small_cnn" in card
+    assert f"| accuracy | {scored(outcome, 'train'):.3f} |" in card
+    json.dumps(outcome.metrics, allow_nan=False)
+
+
+@pytest.mark.parametrize("stop_after", [2, 4])
+def test_a_resumed_trial_ends_as_an_uninterrupted_one(tmp_path: Path, stop_after: int) -> None:
+    job = spec(**EVERYTHING)
+    whole, whole_sink = run(order(tmp_path, job))
+    interrupted = order(tmp_path, job, scratch="interrupted")
+    with pytest.raises(Stopped):
+        run_trial(interrupted, RecordingSink(stop_after=stop_after))
+    resumed, resumed_sink = run(interrupted)
+
+    assert ("log", f"Resumed after epoch {stop_after}.") in resumed_sink.events
+    assert without_seconds(resumed_sink) == without_seconds(whole_sink)
+    assert resumed.metrics == whole.metrics
+    assert resumed.best_epoch == whole.best_epoch
+    published = [load_file(folder / "model.safetensors") for folder in (tmp_path / "scratch", tmp_path / "interrupted")]
+    assert all(torch.equal(value, published[1][name]) for name, value in published[0].items())
+
+
+def test_resuming_from_a_damaged_checkpoint_ends_the_same(tmp_path: Path) -> None:
+    job = spec(training={"epochs": 4}, backbone={"dropout": 0.2})
+    whole, _ = run(order(tmp_path, job))
+    interrupted = order(tmp_path, job, scratch="interrupted")
+    with pytest.raises(Stopped):
+        run_trial(interrupted, RecordingSink(stop_after=3))
+    newest = interrupted.scratch / "checkpoint" / "epoch-00003.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    resumed, sink = run(interrupted)
+
+    assert ("log", "Resumed after epoch 2.") in sink.events
+    assert resumed.metrics == whole.metrics
+
+
+def test_a_finished_trial_asked_again_answers_the_same(tmp_path: Path) -> None:
+    made = order(tmp_path, spec(training={"epochs": 2}))
+    first, _ = run(made)
+    second, _ = run(made)
+    assert second.metrics == first.metrics
+
+
+def test_trials_are_reproducible_and_follow_the_seed(tmp_path: Path) -> None:
+    first, _ = run(order(tmp_path, spec(**EVERYTHING, seed=1), scratch="a"))
+    same, _ = run(order(tmp_path, spec(**EVERYTHING, seed=1), scratch="b"))
+    other, _ = run(order(tmp_path, spec(**EVERYTHING, seed=2), scratch="c"))
+    assert first.metrics == same.metrics
+    assert first.metrics != other.metrics
+
+
+def test_divergence_is_said(tmp_path: Path) -> None:
+    training = {"optimizer": "sgd", "learning_rate": 100.0, "gradient_clip_norm": None, "schedule": "constant", "epochs": 20}
+    with pytest.raises(Diverged):
+        run(order(tmp_path, spec(training=training, backbone={"name": "simple_nn"})))
+
+
+def test_patience_ends_a_trial(tmp_path: Path) -> None:
+    job = spec(training={"epochs": 30, "learning_rate": 1e-12}, early_stopping={"patience": 2, "min_delta": 1.0})
+    outcome, sink = run(order(tmp_path, job))
+    assert outcome.stopped_by == "early_stopping"
+    assert len(sink.epochs) == 3
+
+
+def test_no_epoch_is_begun_that_time_does_not_allow(tmp_path: Path) -> None:
+    made = order(tmp_path, spec(training={"epochs": 1000}, limits={"wall_seconds": 1}, early_stopping=None))
+    outcome, sink = run(made)
+    assert outcome.stopped_by == "limit"
+    assert 1 <= len(sink.epochs) < 1000
+    assert [kind for kind, _ in sink.events] == ["warning"]
+
+
+@pytest.mark.parametrize("more", [{}, {"training": {"epochs": 6, "ema_decay": 0.8, "weight_decay": 0.1}}])
+def test_cached_features_train_the_head_as_the_whole_network_would(tmp_path: Path, more: dict[str, Any]) -> None:
+    backbone = {"trainable": "head", "dropout": 0.4}
+    cached, cached_sink = run(order(tmp_path, spec(backbone=backbone, **more), scratch="cached"))
+    # A flip that never happens keeps the cache out.
+    uncached, sink = run(
+        order(tmp_path, spec(backbone=backbone, augmentation={"vertical_flip": 1e-30}, **more), scratch="uncached")
+    )
+
+    assert len(list((tmp_path / "cache" / "features").iterdir())) == 1
+    for ours, theirs in zip(cached_sink.epochs, sink.epochs, strict=True):
+        for name in ("train_loss", "validation_loss", "train_accuracy", "validation_macro_f1"):
+            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-4)
+    assert scored(cached, "test", "loss") == pytest.approx(scored(uncached, "test", "loss"), rel=1e-4)
+
+
+def test_training_the_head_leaves_the_backbone_alone(tmp_path: Path) -> None:
+    made = order(tmp_path, spec(backbone={"trainable": "head"}, augmentation={"horizontal_flip": 0.5}))
+    run(made)
+    short = order(tmp_path, spec(backbone={"trainable": "head"}, training={"epochs": 1}), scratch="short")
+    run(short)
+    longer, shorter = load_file(made.scratch / "model.safetensors"), load_file(short.scratch / "model.safetensors")
+    changed = {name for name, value in longer.items() if not torch.equal(value, shorter[name])}
+    assert changed == {"head.weight", "head.bias"}
+
+
+def test_gradual_starts_with_the_head_and_says_so(tmp_path: Path) -> None:
+    made = order(tmp_path, spec(backbone={"trainable": "gradual"}, training={"epochs": 5}))
+    sink = RecordingSink(stop_after=1)
+    with pytest.raises(Stopped):
+        run_trial(made, sink)
+    frozen = load_file(made.scratch / "checkpoint" / "epoch-00001.safetensors")
+    _, resumed = run(made)
+    everything = load_file(made.scratch / "checkpoint" / "epoch-00005.safetensors")
+    moved = {name for name in frozen if name.startswith("learned.") and not torch.equal(frozen[name], everything[name])}
+
+    assert {name for name in frozen if name.startswith("optimizer.")} != {n for n in everything if n.startswith("optimizer.")}
+    assert "learned.block1.0.weight" in moved
+    assert ("log", "The head alone is trained until epoch 1, then the whole network.") in sink.events
+    assert ("log", "From epoch 2 on the whole network is trained.") in resumed.events
+
+
+def test_smoothing_and_weights_do_not_reach_the_reported_losses(tmp_path: Path) -> None:
+    plain, plain_sink = run(order(tmp_path, spec(training={"learning_rate": 1e-12, "epochs": 1}), scratch="plain"))
+    smooth = {"learning_rate": 1e-12, "epochs": 1, "label_smoothing": 0.5, "class_weights": "balanced"}
+    _, smooth_sink = run(order(tmp_path, spec(training=smooth), scratch="smooth"))
+    assert smooth_sink.epochs[0].validation_loss == pytest.approx(plain_sink.epochs[0].validation_loss, rel=1e-6)
+    assert smooth_sink.epochs[0].train_loss == pytest.approx(plain_sink.epochs[0].train_loss, rel=1e-6)
+
+
+def test_missing_weights_stop_a_trial_before_it_begins(tmp_path: Path) -> None:
+    job = spec(backbone={"name": "resnet18", "weights": "pretrained"})
+    with pytest.raises(UnknownBackbone):
+        run(order(tmp_path, job, sources=WeightSources(directory=tmp_path)))
+
+
+def test_stop_is_heard_while_images_are_decoded(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run_trial(order(tmp_path, spec()), RecordingSink(stop_after=0))
+    assert not list(tmp_path.glob("cache/decoded/*"))
+
+
+def test_orders_travel_between_processes(tmp_path: Path) -> None:
+    made = order(tmp_path, spec())
+    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301
+
+
+def test_the_test_split_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.training import setting
+
+    looked: list[tuple[int, ...]] = []
+    original = setting.Setting.logits
+
+    def watched(self: setting.Setting, network: Any, indices: list[int], tick: Any) -> torch.Tensor:
+        looked.append(tuple(indices))
+        return original(self, network, indices, tick)
+
+    monkeypatch.setattr(setting.Setting, "logits", watched)
+    made = order(tmp_path, spec())
+    run(made)
+    manifest = tinted_archive(tmp_path / "again.zip")
+    names = {name: index for index, name in enumerate(sample.path for sample in manifest.samples)}
+    test = tuple(names[path] for path in json.loads((made.scratch / "split.json").read_text())["test"])
+    assert looked.count(test) == 1
+    assert looked[-1] == test
