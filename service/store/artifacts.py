@@ -36,8 +36,10 @@ class Artifact:
 class ChunkStorage(Protocol):
     """Where the bytes go; one contract test runs over every implementation."""
 
-    def write(self, artifact_id: str, chunks: Iterable[bytes]) -> str:
-        """Stores all chunks durably and returns their location."""
+    scheme: str
+
+    def write(self, location: str, chunks: Iterable[bytes]) -> None:
+        """Stores all chunks durably."""
 
     def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
         """Bytes `start` up to `stop`, in pieces."""
@@ -49,16 +51,18 @@ class ChunkStorage(Protocol):
 class SqlChunks:
     """1 MiB rows: one database backup holds all."""
 
+    scheme = "sql"
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reading = engine.execution_options(read_only=True)
 
-    def write(self, artifact_id: str, chunks: Iterable[bytes]) -> str:
+    def write(self, location: str, chunks: Iterable[bytes]) -> None:
         """One short transaction a chunk."""
+        artifact_id = location.removeprefix("sql:")
         for number, data in enumerate(chunks):
             with self._engine.begin() as connection:
                 connection.execute(insert(ChunkRow).values(artifact_id=artifact_id, number=number, data=data))
-        return f"sql:{artifact_id}"
 
     def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
         """One short transaction a chunk."""
@@ -81,24 +85,25 @@ class SqlChunks:
 class FileChunks:
     """One file an artifact behind an fsspec URL, written under a temporary name and then moved."""
 
+    scheme = "file"
+
     def __init__(self, url: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(url)
 
-    def write(self, artifact_id: str, chunks: Iterable[bytes]) -> str:
+    def write(self, location: str, chunks: Iterable[bytes]) -> None:
         """Moves into place only what was written whole."""
-        folder = f"{self._root}/{artifact_id[-2:]}"
-        self._fs.makedirs(folder, exist_ok=True)
-        temporary = f"{folder}/.{artifact_id}.part"
+        path = self._path(location)
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        temporary = f"{path}.part"
         try:
             with self._fs.open(temporary, "wb") as file:
                 for data in chunks:
                     file.write(data)
-            self._fs.mv(temporary, f"{folder}/{artifact_id}")
+            self._fs.mv(temporary, path)
         except BaseException:
             if self._fs.exists(temporary):
                 self._fs.rm(temporary)
             raise
-        return f"file:{artifact_id}"
 
     def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
         """Seeks, then reads 1 MiB at a time."""
@@ -117,8 +122,9 @@ class FileChunks:
 
     def delete(self, location: str) -> None:
         """Removes the file."""
-        if self._fs.exists(self._path(location)):
-            self._fs.rm(self._path(location))
+        for path in (self._path(location), f"{self._path(location)}.part"):
+            if self._fs.exists(path):
+                self._fs.rm(path)
 
     def _path(self, location: str) -> str:
         artifact_id = location.removeprefix("file:")
@@ -135,8 +141,9 @@ class ArtifactStore:
     def write(self, source: IO[bytes] | bytes, media_type: str) -> Artifact:
         """Stores all of `source`. The artifact has no owner yet: `ArtifactIndex.attach` gives it one."""
         artifact_id = new_id("art")
+        location = f"{self._storage.scheme}:{artifact_id}"
         with self._engine.begin() as connection:
-            values = {"id": artifact_id, "media_type": media_type, "location": "", "name": None, "owner_id": None}
+            values = {"id": artifact_id, "media_type": media_type, "location": location, "owner_id": None}
             connection.execute(insert(ArtifactRow).values(**values))
         digest, size = hashlib.sha256(), 0
 
@@ -147,8 +154,8 @@ class ArtifactStore:
                 size += len(data)
                 yield data
 
-        location = self._storage.write(artifact_id, counted())
-        written = {"size_bytes": size, "sha256": digest.hexdigest(), "location": location}
+        self._storage.write(location, counted())
+        written = {"size_bytes": size, "sha256": digest.hexdigest()}
         with self._engine.begin() as connection:
             connection.execute(update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(**written))
         return Artifact(artifact_id, media_type, size, digest.hexdigest(), location)

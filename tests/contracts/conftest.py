@@ -52,7 +52,9 @@ def make_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         chosen = Settings(data_dir=folder, sweep_seconds=3600, **settings)
         store = Store(chosen.database_url)
         upgrade(store.engine)
-        client = TestClient(create_app(chosen, store, Recorded()), raise_server_exceptions=False)
+        client = TestClient(
+            create_app(chosen, store, Recorded()), raise_server_exceptions=False, follow_redirects=False
+        )
         client.__enter__()
         opened.append(client)
         return Api(client, store, make_project(store, "ours"), make_project(store, "theirs"))
@@ -70,7 +72,7 @@ def api(make_api: Callable[..., Api]) -> Api:
 def problem(response: Any, status: int, slug: str) -> dict[str, Any]:
     """The body of a problem document, checked to be one."""
     assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json"), (
-        response.text
+        response.text[:500]
     )
     document: dict[str, Any] = response.json()
     assert document["type"] == f"/problems/{slug}", document

@@ -1,6 +1,7 @@
 """SHAP for images: Owen values of image regions, computed in batches inside torch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from worker.backbones.trained import TrainedNetwork
 from worker.explaining.baselines import Baseline, baseline_images, describe_baseline
 from worker.explaining.meter import Meter
 from worker.explaining.partition_tree import FloatArray, Mask, owen_values
+from worker.explaining.private_copy import private_copy
 from worker.explaining.results import Attributed, Attribution, ChooseTargets
 
 EVALUATIONS = 500
@@ -76,6 +78,7 @@ class Partition:
             Stopped: the work was asked to end.
         """
         self._image_size = batch.shape[-1]
+        trained = replace(trained, network=private_copy(trained.network))
         with torch.inference_mode():
             logits = trained.logits(batch).float()
             probabilities = logits.softmax(dim=1)

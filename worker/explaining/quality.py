@@ -12,6 +12,7 @@ from worker.backbones.trained import TrainedNetwork
 from worker.explaining.baselines import baseline_images
 from worker.explaining.curves import EVALUATIONS, Subject, insertion_deletion
 from worker.explaining.meter import Meter
+from worker.explaining.private_copy import private_copy
 from worker.explaining.randomised import CALIBRATION_IMAGES, randomised
 from worker.explaining.results import Attributed, Attribution, ChooseTargets, FloatArray
 
@@ -121,6 +122,7 @@ class Judge:
         """
         first = [item.targets[0] for item in attributed]
         clean, noisy, untrained = self._compared(trained, batch, first, meter)
+        trained = replace(trained, network=private_copy(trained.network))
         with torch.inference_mode():
             hidden = baseline_images("blur", batch, trained.entry)
             hidden_answers = trained.logits(hidden).float().softmax(dim=1).double().cpu().numpy()

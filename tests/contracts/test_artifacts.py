@@ -1,0 +1,105 @@
+"""Artifacts: ranges (S18), names (S38)."""
+
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from tests.contracts.conftest import Api, problem
+from tests.contracts.world import WEIGHTS
+
+
+def get(api: Api, name: str = "model.safetensors", **headers: str) -> Any:
+    encoded = {header: value.encode() for header, value in headers.items()}
+    return api.call("GET", f"/v1/models/{api.ours.ids['model_id']}/artifacts/{name}", headers=encoded)
+
+
+def test_s18_single_ranges(api: Api) -> None:
+    size = len(WEIGHTS)
+    ranges = {
+        "bytes=0-0": (0, 1),
+        "bytes=5-9": (5, 10),
+        "bytes=100-": (100, size),
+        "bytes=-7": (size - 7, size),
+        f"bytes=-{size * 2}": (0, size),
+        f"bytes=10-{size * 5}": (10, size),
+    }
+    for header, (start, stop) in ranges.items():
+        answer = get(api, Range=header)
+        assert (answer.status_code, answer.content) == (206, WEIGHTS[start:stop])
+        assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{size}"
+    assert get(api).content == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "bytes=" + ",".join(f"{n}-{n}" for n in range(1000)),
+        "bytes=0-1,5-6",
+        "bytes=9-5",
+        "bytes=99999999-",
+        "bytes=-0",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=0-" + "9" * 400,
+        "items=0-5",
+        "bytes=0-5-9",
+        "bytes=+1-5",
+        "bytes=\u0661-\u0665",
+    ],
+    ids=lambda text: text[:16],
+)
+def test_s18_other_ranges(header: str, api: Api) -> None:
+    started = perf_counter()
+    problem(get(api, Range=header), 416, "bad-range")
+    assert perf_counter() - started < 0.1
+
+
+def test_s29_weights_are_a_download(api: Api) -> None:
+    headers = get(api).headers
+    assert headers["content-disposition"].startswith("attachment")
+    assert headers["content-type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e%2fmodel.safetensors",
+        "%252e%252e%252fadmin.key",
+        "..%5cadmin.key",
+        "%2fetc%2fpasswd",
+        "file:%2f%2f%2fetc%2fpasswd",
+        "model.safetensors%23",
+        "model.safetensors%3f",
+        "model.safetensors%00",
+        "model.safetensors%00.png",
+        "model.safetensors%20",
+        "MODEL.SAFETENSORS",
+        ".%2fmodel.safetensors",
+        "model.safetensors%2f",
+        "sql:art_00",
+        "*",
+        "%25",
+        "%",
+        "' OR name LIKE '%25",
+    ],
+)
+def test_s38_path_tricks(name: str, api: Api) -> None:
+    problem(get(api, name), 404, "not-found")
+
+
+@pytest.mark.parametrize("label", ["..%2f..%2f..%2f0", "%2e%2e", "0", "cat%00", "CAT", "cat%2f..%2fcat", "dog"])
+def test_s38_pictures(label: str, api: Api) -> None:
+    path = f"/v1/explanations/{api.ours.ids['explanation_id']}/items/0/{label}/overlay.png"
+    problem(api.call("GET", path), 404, "not-found")
+
+
+@pytest.mark.parametrize("name", ["..", "%2e%2e%2fx", "a b", "-x", "a" * 121, "%00", "é", "a%2fb", "a#b", "a?b=c"])
+def test_s38_alias_names(name: str, api: Api) -> None:
+    answer = api.call("PUT", f"/v1/aliases/{name}", json={"model_id": api.ours.ids["model_id"]})
+    if name in ("a#b", "a?b=c"):  # these end the path: the alias is `a`
+        assert answer.json()["name"] == "a"
+        return
+    assert answer.status_code in (404, 405, 422)
+    assert answer.headers["content-type"] == "application/problem+json"

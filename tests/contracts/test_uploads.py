@@ -1,0 +1,194 @@
+"""Uploads: what is refused before 201 (S15-S17, S19-S23, S34)."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.contracts.conftest import Api, Recorded, problem
+from tests.corpora import pets
+from tests.corpora.archives import Case, cases
+from tests.corpora.zip_writer import write_zip
+
+BOUNDARY = "frontier"
+MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+MIB = 1024 * 1024
+ARCHIVE_RULES = ("s19", "s20", "s21", "s22", "s23", "s34")
+BUILDERS = {name: builder for rule in ARCHIVE_RULES for name, builder in cases(rule).items()}
+
+
+@pytest.fixture(scope="module")
+def small(make_api: Callable[..., Api]) -> Api:
+    """A service that takes 3 MiB."""
+    return make_api(max_upload_bytes=3 * MIB)
+
+
+def datasets(api: Api) -> int:
+    return len(api.call("GET", "/v1/datasets?limit=200").json()["data"])
+
+
+def part(name: str, content: bytes, filename: str | None = None) -> bytes:
+    file = f'; filename="{filename}"' if filename else ""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+    return head.encode() + content + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def post_form(api: Api, content: Any, path: str = "/v1/datasets") -> Any:
+    return api.call("POST", path, content=content, headers=MULTIPART)
+
+
+@pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
+def test_s19_to_s23_and_s34_hostile_archives(builder: Callable[[], Case], api: Api) -> None:
+    content, slug = builder()
+    before = datasets(api)
+    started = perf_counter()
+    document = problem(api.upload(content), 415 if slug == "unsupported-media-type" else 422, slug)
+    assert perf_counter() - started < 5
+    assert datasets(api) == before
+    for fault in document.get("errors", []):
+        assert fault["message"].isprintable()
+
+
+def test_s23_a_harmless_archive_with_junk_is_taken(api: Api) -> None:
+    answer = api.upload(write_zip([*pets.junk(), *pets.parts()]), name="../../pets.exe", metadata='{"a": "b"}')
+    assert answer.status_code == 201
+    body = answer.json()
+    assert answer.headers["location"] == f"/v1/datasets/{body['id']}"
+    assert (body["state"], body["ignored_files"], body["metadata"]) == ("validating", 5, {"a": "b"})
+    assert len(body["digest"].removeprefix("sha256:")) == 64
+    nudges: Recorded = api.client.app.state.nudges  # type: ignore[attr-defined]
+    assert nudges.sent
+
+
+def test_s15_an_upload_over_the_limit_is_cut_off(small: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent in pieces without a length: refused at the limit, with nothing left behind."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    begin = part("modality", b"image") + part("file", b"PK", "pets.zip").removesuffix(b"\r\n")
+    open_files, before = _open_files(), datasets(small)
+    sender = Sender(small, [begin, *[bytes(MIB)] * 200])
+    status, body = anyio.run(sender.run)
+    assert (status, json.loads(body)["type"]) == (413, "/problems/payload-too-large")
+    assert sender.sent < 10 * MIB
+    assert not list(tmp_path.iterdir())
+    assert _open_files() <= open_files + 1
+    assert datasets(small) == before
+
+
+class Sender:
+    """An HTTP client that sends in pieces, only as fast as they are asked for (`TestClient` collects them first)."""
+
+    def __init__(self, api: Api, pieces: list[bytes]) -> None:
+        self.sent = 0
+        self._app: Any = api.client.app
+        self._pieces = pieces
+        headers = {**MULTIPART, "Host": "localhost", "Authorization": f"Bearer {api.ours.write_key}"}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def run(self) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        answer: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            if not self._pieces:
+                return {"type": "http.disconnect"}
+            piece = self._pieces.pop(0)
+            self.sent += len(piece)
+            return {"type": "http.request", "body": piece, "more_body": True}
+
+        async def send(message: dict[str, Any]) -> None:
+            answer.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/datasets", "query_string": b"", "app": self._app}
+        scope |= {"headers": self._headers, "http_version": "1.1", "scheme": "http", "server": ("localhost", 80)}
+        await self._app(scope, receive, send)
+        return answer[0]["status"], b"".join(message.get("body", b"") for message in answer[1:])
+
+
+def test_s15_an_announced_length_over_the_limit(small: Api) -> None:
+    content = form(part("modality", b"image"), part("file", bytes(5 * MIB), "pets.zip"))
+    problem(post_form(small, content), 413, "payload-too-large")
+
+
+def test_s15_the_limit_itself_is_taken(small: Api) -> None:
+    assert small.upload(pets.plain()).status_code == 201
+
+
+def test_s16_hostile_forms(api: Api) -> None:
+    archive = part("file", pets.plain(), "pets.zip")
+    long_header = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{"a" * MIB}"\r\n\r\nx\r\n'.encode()
+    hostile = {
+        "1,001 files": form(*[part("file", b"x", f"{n}.zip") for n in range(1001)]),
+        "1,001 fields": form(archive, *[part(f"f{n}", b"x") for n in range(1001)]),
+        "a header of 1 MiB": form(long_header),
+        "a field of 2 MiB": form(archive, part("modality", b"i" * 2 * MIB)),
+        "no end": form(archive)[:-10],
+        "no boundary inside": b"hello",
+        "10,000 empty lines": b"\r\n" * 10_000,
+    }
+    for name, content in hostile.items():
+        started = perf_counter()
+        answer = post_form(api, content)
+        assert answer.status_code in (400, 413, 422), (name, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert perf_counter() - started < 1, name
+
+
+def test_s16_media_types_of_forms(api: Api) -> None:
+    content = form(part("modality", b"image"), part("file", pets.plain(), "pets.zip"))
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\x80"):
+        answer = api.call("POST", "/v1/datasets", content=content, headers={"Content-Type": kind.encode("latin-1")})
+        assert answer.status_code in (400, 415, 422), (kind, answer.text)
+    fields = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = api.call("POST", "/v1/datasets", content="&".join(f"a{n}=b" for n in range(10_000)), headers=fields)
+    problem(answer, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [part("modality", b"image")],
+        [part("file", pets.plain(), "p.zip")],
+        [part("modality", b"image"), part("file", pets.plain())],
+        [part("modality", b"sound"), part("file", pets.plain(), "p.zip")],
+        [part("modality", b"image", "m.txt"), part("file", pets.plain(), "p.zip")],
+        [part("modality", b"image"), part("file", pets.plain(), "p.zip"), part("name", b"x" * 121)],
+        [part("modality", b"image"), part("file", pets.plain(), "p.zip"), part("metadata", b'{"a": 1}')],
+    ],
+    ids=["no file", "no modality", "file as text", "other modality", "modality as file", "long name", "metadata"],
+)
+def test_s16_incomplete_forms(parts: list[bytes], api: Api) -> None:
+    problem(post_form(api, form(*parts)), 422, "validation")
+
+
+def test_s16_two_files_are_one_too_many(api: Api) -> None:
+    archive = part("file", pets.plain(), "p.zip")
+    problem(post_form(api, form(part("modality", b"image"), archive, archive)), 422, "validation")
+
+
+def test_s17_an_aborted_upload_leaves_nothing(api: Api) -> None:
+    before = datasets(api)
+    whole = form(part("modality", b"image"), part("file", pets.plain(), "p.zip"))
+
+    def broken() -> Iterator[bytes]:
+        yield whole[: len(whole) // 2]
+
+    assert post_form(api, broken()).status_code in (400, 422)
+    assert datasets(api) == before
+
+
+def test_s34_models_by_name_are_refused_by_content(api: Api) -> None:
+    for name in ("model.pt", "model.pkl", "model.joblib"):
+        problem(api.upload(b"\x80\x04\x95\x00", name=name), 415, "unsupported-media-type")
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))

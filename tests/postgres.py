@@ -1,0 +1,84 @@
+"""A PostgreSQL server for one test run. The servers refuse to run as root, so root starts them as `postgres`."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+FOLDERS = [Path("/usr/lib/postgresql/17/bin"), Path("/usr/lib/postgresql/16/bin"), Path("/usr/lib/postgresql/15/bin")]
+_numbers = count()
+
+
+def binaries() -> Path | None:
+    """Where initdb and postgres are."""
+    found = shutil.which("initdb")
+    candidates = [Path(found).parent, *FOLDERS] if found else FOLDERS
+    return next((folder for folder in candidates if (folder / "postgres").exists()), None)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class PostgresServer:
+    """A running server."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls) -> "PostgresServer":
+        folder = Path(tempfile.mkdtemp(prefix="tunelens-pg-"))
+        tools = binaries()
+        assert tools is not None
+        become: list[str] = []
+        if os.geteuid() == 0:
+            account = pwd.getpwnam("postgres")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+            become = ["runuser", "-u", "postgres", "--"]
+        data = folder / "data"
+        init = [*become, str(tools / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
+        subprocess.run(init, check=True, capture_output=True, cwd=folder)
+        port = free_port()
+        run = [*become, str(tools / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
+        run += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]
+        process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+        server = cls(folder, port, process)
+        server._wait()
+        return server
+
+    def create_database(self) -> str:
+        """The URL of a fresh, empty database."""
+        name = f"tunelens_{next(_numbers)}"
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _address(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def _wait(self) -> None:
+        for _ in range(200):
+            try:
+                psycopg.connect(self._address("postgres")).close()
+                return
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+        raise RuntimeError("PostgreSQL did not start")

@@ -1,0 +1,122 @@
+"""One contract over every artifact storage and both databases."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from service.errors import ArtifactCorrupt
+from service.store import Store
+from service.store.artifacts import CHUNK_BYTES, ArtifactStore, make_artifact_store
+from service.store.tables import ArtifactRow, ChunkRow
+
+CONTENT = bytes(range(256)) * (CHUNK_BYTES // 100)
+Damage = Callable[[], None]
+
+
+@pytest.fixture(params=["sql:", "file"])
+def artifacts(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> ArtifactStore:
+    url = "sql:" if request.param == "sql:" else f"file://{tmp_path / 'artifacts'}"
+    return make_artifact_store(store.engine, url)
+
+
+def test_what_was_written_is_read(artifacts: ArtifactStore) -> None:
+    artifact = artifacts.write(io.BytesIO(CONTENT), "application/zip")
+    assert (artifact.size_bytes, artifact.sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    pieces = list(artifacts.read(artifact))
+    assert b"".join(pieces) == CONTENT
+    assert max(len(piece) for piece in pieces) <= CHUNK_BYTES
+
+
+def test_nothing_is_something(artifacts: ArtifactStore) -> None:
+    artifact = artifacts.write(b"", "text/plain")
+    assert (artifact.size_bytes, artifacts.read_bytes(artifact)) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(0, 1), (5, 5), (CHUNK_BYTES - 3, CHUNK_BYTES + 4), (CHUNK_BYTES, 2 * CHUNK_BYTES), (len(CONTENT) - 1, len(CONTENT))],
+)
+def test_a_range_is_that_range(artifacts: ArtifactStore, start: int, stop: int) -> None:
+    artifact = artifacts.write(io.BytesIO(CONTENT), "application/zip")
+    assert b"".join(artifacts.read(artifact, start, stop)) == CONTENT[start:stop]
+
+
+def test_a_failing_source_leaves_no_owner(artifacts: ArtifactStore, store: Store) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() >= CHUNK_BYTES:
+                raise OSError("the client is gone")
+            return super().read(size)
+
+    with pytest.raises(OSError, match="the client is gone"):
+        artifacts.write(Broken(CONTENT), "application/zip")
+    with store.work() as work:
+        assert work.artifacts.unowned(older_than_seconds=3600) == []
+        left = work.artifacts.unowned(older_than_seconds=-60)
+    artifacts.delete(left)
+    with store.read() as work:
+        for table in (ArtifactRow, ChunkRow):
+            assert work.session.scalar(select(func.count()).select_from(table)) == 0
+
+
+def test_deleted_bytes_are_gone(artifacts: ArtifactStore, store: Store, tmp_path: Path) -> None:
+    artifacts.delete([artifacts.write(CONTENT, "application/zip")])
+    with store.read() as work:
+        assert work.session.scalar(select(func.count()).select_from(ChunkRow)) == 0
+    assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []
+
+
+@pytest.fixture
+def damaged(store: Store, tmp_path: Path) -> Iterator[Damage]:
+    def flip_a_byte() -> None:
+        with store.work() as work:
+            for chunk in work.session.scalars(select(ChunkRow)):
+                chunk.data = b"\xff" + chunk.data[1:]
+        for path in (tmp_path / "artifacts").rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"\xff" + path.read_bytes()[1:])
+
+    yield flip_a_byte
+
+
+@pytest.mark.parametrize("size", [10, len(CONTENT)])
+def test_damage_is_found_before_the_last_piece(artifacts: ArtifactStore, damaged: Damage, size: int) -> None:
+    artifact = artifacts.write(CONTENT[:size], "application/zip")
+    damaged()
+    read = []
+    with pytest.raises(ArtifactCorrupt):
+        for piece in artifacts.read(artifact):
+            read.append(piece)
+    assert sum(map(len, read)) < size
+
+
+def test_a_name_has_one_artifact(store: Store) -> None:
+    first, second = store.artifacts.write(b"one", "text/plain"), store.artifacts.write(b"two", "text/plain")
+    with store.work() as work:
+        work.artifacts.attach(first, "owner", "name")
+        work.artifacts.attach(second, "owner", "name")
+    with store.read() as work:
+        found = work.artifacts.find("owner", "name")
+        assert found is not None
+        assert store.artifacts.read_bytes(found) == b"two"
+        assert [artifact.id for artifact in work.artifacts.unowned(-60)] == [first.id]
+
+
+def test_abandoned_bytes_are_swept_at_once(store: Store) -> None:
+    artifact = store.artifacts.write(b"one", "text/plain")
+    with store.work() as work:
+        work.artifacts.attach(artifact, "owner", "name")
+        work.artifacts.abandon("owner")
+        assert [found.id for found in work.artifacts.unowned(24 * 3600.0)] == [artifact.id]
+
+
+def test_an_artifact_being_written_is_left_alone(store: Store) -> None:
+    store.artifacts.write(b"one", "text/plain")
+    with store.work() as work:
+        assert work.artifacts.unowned(24 * 3600.0) == []
+        work.session.execute(update(ArtifactRow).values(created_at=ArtifactRow.created_at - 25 * 3600.0))
+        assert len(work.artifacts.unowned(24 * 3600.0)) == 1

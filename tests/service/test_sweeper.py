@@ -1,0 +1,115 @@
+"""What is lost comes back, once; what is only slow is left alone."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import update
+
+from service.settings import Settings
+from service.specs.tasks import ADVANCE_JOB, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
+from service.store import Store
+from service.store.engine import now_seconds
+from service.store.tables import ArtifactRow, DatasetRow, TrialRow
+from service.sweeper import Sweeper
+from tests.rows import add_dataset, add_job, add_prediction, add_project
+
+
+@dataclass
+class Recorded:
+    sent: list[str] = field(default_factory=list)
+
+    def nudge(self, task: str) -> None:
+        self.sent.append(task)
+
+
+def make_sweeper(store: Store) -> tuple[Sweeper, Recorded]:
+    nudges = Recorded()
+    settings = Settings(data_dir=Path("/nowhere"), sweep_seconds=10.0, expiry_sightings_apart_seconds=15.0)
+    return Sweeper(store, nudges, settings), nudges
+
+
+def make_expired(store: Store) -> tuple[str, str]:
+    job_id, (trial_id,) = add_job(store, add_project(store))
+    with store.work() as work:
+        work.trials.claim("gone", 30.0)
+        work.jobs.move(job_id, "running")
+        work.session.execute(update(TrialRow).values(lease_expires_at=now_seconds() - 5.0))
+    return job_id, trial_id
+
+
+def test_a_lost_nudge_is_sent_again(store: Store) -> None:
+    project = add_project(store)
+    add_job(store, project)
+    add_dataset(store, project)
+    add_prediction(store, project)
+    sweeper, nudges = make_sweeper(store)
+    sweeper.sweep(now=0.0)
+    assert nudges.sent == []
+    with store.work() as work:
+        for table in (TrialRow, DatasetRow):
+            work.session.execute(update(table).values(queued_at=now_seconds() - 60.0))
+    sweeper.sweep(now=10.0)
+    assert nudges.sent == [RUN_TRIALS, VALIDATE_DATASETS]
+    assert PREDICT not in nudges.sent
+
+
+def test_one_sighting_is_not_enough(store: Store) -> None:
+    _, trial_id = make_expired(store)
+    sweeper, _ = make_sweeper(store)
+    sweeper.sweep(now=100.0)
+    sweeper.sweep(now=114.9)
+    with store.read() as work:
+        assert work.trials.get(trial_id).state == "running"
+    sweeper.sweep(now=115.0)
+    with store.read() as work:
+        row = work.trials.get(trial_id)
+        assert (row.state, row.attempt, row.lease_owner) == ("queued", 1, None)
+
+
+def test_two_sweepers_charge_once(store: Store) -> None:
+    job_id, trial_id = make_expired(store)
+    sweepers = [make_sweeper(store)[0] for _ in range(2)]
+    for now in (0.0, 20.0, 40.0):
+        for sweeper in sweepers:
+            sweeper.sweep(now)
+    with store.read() as work:
+        assert work.trials.get(trial_id).attempt == 1
+        lost = [event for event in work.events.after(job_id, 0, 100) if event.type == "trial"]
+    assert [event.data["state"] for event in lost] == ["queued"]
+
+
+def test_a_lease_renewed_after_an_outage_is_kept(store: Store) -> None:
+    _, trial_id = make_expired(store)
+    sweeper, _ = make_sweeper(store)
+    sweeper.sweep(now=0.0)
+    with store.work() as work:
+        work.session.execute(update(TrialRow).values(lease_expires_at=now_seconds() + 30.0))
+    sweeper.sweep(now=20.0)
+    with store.work() as work:
+        assert work.trials.get(trial_id).state == "running"
+        work.session.execute(update(TrialRow).values(lease_expires_at=now_seconds() - 1.0))
+    sweeper.sweep(now=30.0)
+    with store.read() as work:
+        assert work.trials.get(trial_id).state == "running"
+
+
+def test_a_job_without_live_trials_is_closed_by_a_worker(store: Store) -> None:
+    job_id, _ = make_expired(store)
+    with store.work() as work:
+        work.session.execute(update(TrialRow).values(state="failed", lease_owner=None))
+    sweeper, nudges = make_sweeper(store)
+    sweeper.sweep(now=0.0)
+    assert nudges.sent == [ADVANCE_JOB]
+    assert job_id
+
+
+def test_abandoned_bytes_go(store: Store) -> None:
+    kept, gone = store.artifacts.write(b"kept", "text/plain"), store.artifacts.write(b"gone", "text/plain")
+    with store.work() as work:
+        for artifact in (kept, gone):
+            work.artifacts.attach(artifact, artifact.id, "name")
+        work.artifacts.abandon(gone.id)
+    make_sweeper(store)[0].sweep(now=0.0)
+    with store.read() as work:
+        assert work.session.get(ArtifactRow, gone.id) is None
+        assert work.artifacts.find(kept.id, "name") is not None
