@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from digits import QuietSink, digits_order
 from torch.nn.functional import cross_entropy
 
-from digits import QuietSink, digits_order
 from worker.backbones.building import build_network
 from worker.training.order import EpochRecord, TrialOrder
 from worker.training.reporting import Reporter
@@ -72,6 +72,7 @@ class TimingSink(QuietSink):
     def epoch(self, record: EpochRecord) -> None:
         self.trial_seconds.append(time.perf_counter() - self.since)
         self.bare_seconds.append(self.bare.epoch())
+        print(f"epoch {record.epoch}: trial {self.trial_seconds[-1]:.2f} s, bare loop {self.bare_seconds[-1]:.2f} s")
         self.since = time.perf_counter()
 
 

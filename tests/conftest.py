@@ -49,4 +49,3 @@ def sqlite_store(tmp_path: Path) -> Iterator[Store]:
     upgrade(opened.engine)
     yield opened
     opened.close()
-

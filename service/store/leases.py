@@ -52,7 +52,7 @@ class LeasedRows:
         oldest = (
             select(rows.id)
             .where(rows.state == self._waiting, free, *eligible)
-            .order_by(rows.queued_at, rows.id)
+            .order_by(rows.queued_at, getattr(rows, "number", rows.id))
             .limit(1)
             .with_for_update(skip_locked=True)
             .scalar_subquery()

@@ -35,7 +35,7 @@ _LAST_STAGES = {
     "resnet": r"layer4",
     "vgg11": r"features\.(1[6-9])|classifier\.[03]",
     "vgg16": r"features\.(2[4-9])|classifier\.[03]",
-    "vgg19": r"features\.(2[89]|3\d)|classifier\.[03]",
+    "vgg19": r"features\.(2[89]|3[0-5])|classifier\.[03]",
     "tf_efficientnet_lite": r"blocks\.[56]|conv_head|bn2",
     "efficientnet": r"features\.[678]",
     "mobilenet_v3_small": r"features\.(9|1[0-2])|classifier\.0",

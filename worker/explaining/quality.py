@@ -17,6 +17,7 @@ from worker.explaining.randomised import CALIBRATION_IMAGES, randomised
 from worker.explaining.results import Attributed, Attribution, ChooseTargets, FloatArray
 
 NOISY_COPIES = 2
+RANDOM_MAPS = 3
 NOISE = 0.02
 """Standard deviation of the noise, of a pixel's range."""
 COMPARED_CELLS = 8
@@ -51,7 +52,7 @@ class Quality:
 
     Attributes:
         insertion_auc, deletion_auc: the class's probability as the most attributed pixels appear or vanish.
-        random_control: insertion - deletion of a random map of the same resolution.
+        random_control: insertion - deletion of random maps of the same resolution, their mean.
         stability: mean rank correlation with the maps of the image under faint noise, in [-1, 1].
         randomisation: |rank correlation| with the map of an untrained network, in [0, 1]: a map that does not care
             what the network learned shows edges, not reasons.
@@ -110,7 +111,7 @@ class Judge:
     def cost(self) -> int:
         """Evaluations for one image, the noise that calibrates the untrained network aside."""
         sketches = NOISY_COPIES + 1 + (self._sketch is not self._explainer)
-        return 1 + 2 * EVALUATIONS + sketches * self._sketch.cost(1)
+        return 1 + (1 + RANDOM_MAPS) * EVALUATIONS + sketches * self._sketch.cost(1)
 
     def judge(
         self, trained: TrainedNetwork, batch: Tensor, attributed: list[Attributed], meter: Meter
@@ -150,12 +151,13 @@ class Judge:
         self, trained: TrainedNetwork, subject: Subject, values: FloatArray, meter: Meter
     ) -> tuple[float, float, float]:
         generator = np.random.default_rng(self._seed)
-        chance = generator.random(values.shape)
-        insertion, deletion = insertion_deletion(trained, subject, values, generator)
-        meter.count(forward=EVALUATIONS)
-        random_insertion, random_deletion = insertion_deletion(trained, subject, chance, generator)
-        meter.count(forward=EVALUATIONS)
-        return insertion, deletion, random_insertion - random_deletion
+        scores = []
+        for chance in [values, *generator.random((RANDOM_MAPS, *values.shape))]:
+            scores.append(insertion_deletion(trained, subject, chance, generator))
+            meter.count(forward=EVALUATIONS)
+        (insertion, deletion), *random_scores = scores
+        control = float(np.mean([appearing - vanishing for appearing, vanishing in random_scores]))
+        return insertion, deletion, control
 
     def _compared(
         self, trained: TrainedNetwork, batch: Tensor, first: list[Attribution], meter: Meter

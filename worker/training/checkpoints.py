@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 Tensors = dict[str, Tensor]
@@ -50,18 +50,20 @@ class Checkpoints:
         name = f"epoch-{checkpoint.epoch:05d}"
         if best_is_new or not self._best_file:
             file = f"best-{checkpoint.epoch:05d}.safetensors"
-            self._best_file = {"file": file, "sha256": self._write(file, save(_contiguous(checkpoint.best)))}
+            self._best_file = {"file": file, "sha256": self._write_tensors(file, checkpoint.best)}
         tensors = f"{name}.safetensors"
         document = {
             "order": self.order,
             "epoch": checkpoint.epoch,
             "facts": checkpoint.facts,
-            "tensors": {"file": tensors, "sha256": self._write(tensors, save(_contiguous(checkpoint.tensors)))},
+            "tensors": {"file": tensors, "sha256": self._write_tensors(tensors, checkpoint.tensors)},
             "best": self._best_file,
         }
         text = json.dumps(document)
         sealed = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "document": text}
-        self._write(f"{name}.json", json.dumps(sealed).encode())
+        temporary = self.folder / f".{name}.json"
+        temporary.write_text(json.dumps(sealed), "utf-8")
+        temporary.replace(self.folder / f"{name}.json")
         self._remove_old()
 
     def latest(self) -> Checkpoint | None:
@@ -91,11 +93,14 @@ class Checkpoints:
             raise ValueError("damaged")
         return load(content)
 
-    def _write(self, name: str, content: bytes) -> str:
-        temporary = self.folder / f".{name}.tmp"
-        temporary.write_bytes(content)
+    def _write_tensors(self, name: str, tensors: Tensors) -> str:
+        """Writes them under `name`; returns the file's SHA-256."""
+        temporary = self.folder / f".{name}"
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, temporary)
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         temporary.replace(self.folder / name)
-        return hashlib.sha256(content).hexdigest()
+        return digest
 
     def _remove_old(self) -> None:
         kept = sorted(self.folder.glob("epoch-*.json"))[-2:]
@@ -109,7 +114,3 @@ class Checkpoints:
             return [self._document(path)["best"]["file"]]
         except (OSError, ValueError, KeyError, TypeError):
             return []
-
-
-def _contiguous(tensors: Tensors) -> Tensors:
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}

@@ -3,7 +3,7 @@ import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -68,11 +68,11 @@ def test_s34_saved_model(builder: Callable[[], Case]) -> None:
 
 def test_s21_the_directory_is_counted_before_it_is_read() -> None:
     """A file that claims 65,535 entries in a directory of 1 GiB costs nothing."""
-    started = perf_counter()
+    started = process_time()
     content = write_zip(pets.parts(), zip64={"size": 2**30}, size=0xFFFFFFFF)
     with pytest.raises(ArchiveBomb):
         listing(content)
-    assert perf_counter() - started < 0.5
+    assert process_time() - started < 0.5
 
 
 def test_s21_a_lying_entry_is_cut_off() -> None:
@@ -216,9 +216,9 @@ def test_100_000_entries_are_listed_in_seconds() -> None:
     with zipfile.ZipFile(buffer, "w") as archive:
         for number in range(100_000):
             archive.writestr(f"{number % 10}/{number}.png", b"x")
-    started = perf_counter()
+    started = process_time()
     assert len(list_images(buffer).entries) == 100_000
-    assert perf_counter() - started < 10
+    assert process_time() - started < 10
 
 
 def test_no_pictures() -> None:

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -78,9 +78,9 @@ def test_s28_exif_full_of_pointers_costs_nothing() -> None:
     """65,535 entries that each claim 8 MiB of the same bytes: Pillow's own reader would copy 512 GiB."""
     entries = b"".join(struct.pack("<HHLL", tag, 7, 8 * 2**20, 8) for tag in range(1, 65536) if tag != 0x0112)
     exif = b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 65534) + entries + bytes(8 * 2**20)
-    started = perf_counter()
+    started = process_time()
     assert (decoded(with_chunks(png(), chunk(b"eXIf", exif))) == TRUTH).all()
-    assert perf_counter() - started < 1
+    assert process_time() - started < 1
 
 
 def test_s28_16_bits_of_grey() -> None:

@@ -4,7 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -39,11 +39,11 @@ def decoded(content: bytes) -> Pixels:
 
 def check(builder: Callable[[], Case]) -> None:
     content, slug = builder()
-    started = perf_counter()
+    started = process_time()
     with pytest.raises(ServiceError) as caught:
         decode_image(content)
     assert caught.value.slug == slug
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2
 
 
 @pytest.mark.parametrize("builder", cases("s24").values(), ids=cases("s24"))
@@ -112,11 +112,11 @@ def test_s29_nothing_but_pixels_is_kept() -> None:
 
 def test_s29_a_huge_comment_is_not_unpacked() -> None:
     bomb = chunk(b"zTXt", b"x\x00\x00" + zlib.compress(bytes(100_000_000))) * 10
-    started = perf_counter()
+    started = process_time()
     content = with_chunks(png(), bomb)
-    started = perf_counter()
+    started = process_time()
     assert (decoded(content) == TRUTH).all()
-    assert perf_counter() - started < 0.2
+    assert process_time() - started < 0.2
 
 
 def test_streams_are_read_from_their_start() -> None:

@@ -38,7 +38,13 @@ def test_nothing_is_something(artifacts: ArtifactStore) -> None:
 
 @pytest.mark.parametrize(
     ("start", "stop"),
-    [(0, 1), (5, 5), (CHUNK_BYTES - 3, CHUNK_BYTES + 4), (CHUNK_BYTES, 2 * CHUNK_BYTES), (len(CONTENT) - 1, len(CONTENT))],
+    [
+        (0, 1),
+        (5, 5),
+        (CHUNK_BYTES - 3, CHUNK_BYTES + 4),
+        (CHUNK_BYTES, 2 * CHUNK_BYTES),
+        (len(CONTENT) - 1, len(CONTENT)),
+    ],
 )
 def test_a_range_is_that_range(artifacts: ArtifactStore, start: int, stop: int) -> None:
     artifact = artifacts.write(io.BytesIO(CONTENT), "application/zip")

@@ -92,7 +92,9 @@ def test_truncated_weights_are_seen(tmp_path: Path) -> None:
 def test_pixels_are_normalised_as_torchvision_does(name: str) -> None:
     pixel_format = PixelFormat.of(name, 24)
     pixels = torch.from_numpy(np.stack([pixel_format.to_pixels(picture())]))
-    expected = v2.Normalize(pixel_format.mean, pixel_format.std)(v2.functional.to_dtype(pixels, torch.float32, scale=True))
+    expected = v2.Normalize(pixel_format.mean, pixel_format.std)(
+        v2.functional.to_dtype(pixels, torch.float32, scale=True)
+    )
 
     torch.testing.assert_close(pixel_format.normalise(pixels), expected, atol=2e-6, rtol=0)
 

@@ -1,4 +1,4 @@
-"""Loading pretrained weights: packaged, from a directory, from torch.hub's cache, downloaded. Small random stand-ins."""
+"""Loading pretrained weights: packaged, from a directory, from torch.hub's cache, downloaded (random stand-ins)."""
 
 import hashlib
 import threading
@@ -83,7 +83,10 @@ def test_weights_from_a_directory(tmp_path: Path) -> None:
 def test_weights_of_old_densenets(tmp_path: Path) -> None:
     published = original(densenet121)
     old = {
-        key.replace("norm1", "norm.1").replace("norm2", "norm.2").replace("conv1", "conv.1").replace("conv2", "conv.2"): value
+        key.replace("norm1", "norm.1")
+        .replace("norm2", "norm.2")
+        .replace("conv1", "conv.1")
+        .replace("conv2", "conv.2"): value
         for key, value in published.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
@@ -170,7 +173,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "trap.pth"
     torch.save({"weight": Trap()}, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(Exception, match="weights_only|Weights only"):
+    with pytest.raises(Exception, match="Weights only"):
         weights.read_checkpoint(path, digest)
 
 

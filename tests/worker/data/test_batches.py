@@ -8,7 +8,9 @@ from worker.data.batches import Batches, Loading, epoch_seed, in_order, shuffled
 from worker.data.transforms import image_transform
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(32, [8] * 4), (35, [8] * 4 + [3]), (33, [8] * 3 + [9]), (1, [1]), (9, [9])])
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(32, [8] * 4), (35, [8] * 4 + [3]), (33, [8] * 3 + [9]), (1, [1]), (9, [9])]
+)
 def test_no_batch_of_one_and_nothing_lost(count: int, sizes: list[int]) -> None:
     indices = list(range(100, 100 + count))
     orders = shuffled(indices, batch_size=8, seed=0, epoch=1)
@@ -19,7 +21,9 @@ def test_no_batch_of_one_and_nothing_lost(count: int, sizes: list[int]) -> None:
 
 def test_order_follows_seed_and_epoch() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return list(itertools.chain(*(made.indices for made in shuffled(range(50), batch_size=8, seed=seed, epoch=epoch))))
+        return list(
+            itertools.chain(*(made.indices for made in shuffled(range(50), batch_size=8, seed=seed, epoch=epoch)))
+        )
 
     assert order(1, 1) == order(1, 1)
     assert len({tuple(order(seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4

@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 
 import pytest
@@ -33,7 +34,7 @@ def test_stratified_shares_are_exact() -> None:
     assert labels(dataset, dealt["validation"]) == {"cat": 15, "dog": 6, "emu": 1}
     assert labels(dataset, dealt["test"]) == {"cat": 25, "dog": 10, "emu": 1}
     assert labels(dataset, dealt["train"]) == {"cat": 60, "dog": 24, "emu": 1}
-    assert sorted(sum(dealt.values(), [])) == list(range(143))
+    assert sorted(itertools.chain(*dealt.values())) == list(range(143))
 
 
 @pytest.mark.parametrize("strategy", ["stratified", "random"])
@@ -67,8 +68,10 @@ def test_duplicates_stay_together_and_every_class_is_everywhere(
     dealt = deal(dataset, spec, seed)
     sides = {name: {dataset.samples[index].sha256 for index in indices} for name, indices in dealt.items()}
 
-    assert sorted(sum(dealt.values(), [])) == list(range(len(contents)))
-    assert not (sides["train"] & sides["validation"] | sides["train"] & sides["test"] | sides["validation"] & sides["test"])
+    assert sorted(itertools.chain(*dealt.values())) == list(range(len(contents)))
+    assert not (
+        sides["train"] & sides["validation"] | sides["train"] & sides["test"] | sides["validation"] & sides["test"]
+    )
     assert all(labels(dataset, indices).keys() == distinct.keys() for indices in dealt.values())
 
 

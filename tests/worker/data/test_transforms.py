@@ -60,7 +60,9 @@ def test_augmenting_leaves_the_global_generator_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("spec", [{"mixup_alpha": 0.4}, {"cutmix_alpha": 1.0}, {"mixup_alpha": 0.4, "cutmix_alpha": 1.0}])
+@pytest.mark.parametrize(
+    "spec", [{"mixup_alpha": 0.4}, {"cutmix_alpha": 1.0}, {"mixup_alpha": 0.4, "cutmix_alpha": 1.0}]
+)
 def test_mixed_targets_are_the_shares_of_mixed_images(spec: dict[str, float]) -> None:
     mix = batch_mixing(Augmentation(**spec), classes=4)
     assert mix

@@ -12,11 +12,11 @@ CLASSES = ["red", "green", "yellow"]
 
 
 def ground(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """Grey, softly uneven noise."""
-    coarse = rng.integers(80, 170, (8, 8), dtype=np.uint8)
-    soft = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC), dtype=np.float64)
+    """Soft clouds of muted colours under noise: the mean colour says nothing about the class."""
+    coarse = rng.integers(60, 190, (8, 8, 3)).astype(np.uint8)
+    clouds = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     noise = rng.normal(0, 12, (height, width, 3))
-    return np.clip(soft[:, :, None] + noise, 0, 255).astype(np.uint8)
+    return np.clip(np.asarray(clouds, dtype=np.float64) + noise, 0, 255).astype(np.uint8)
 
 
 def place(pixels: NDArray[np.uint8], rng: np.random.Generator, colour: tuple[int, int, int], side: int, *,

@@ -120,7 +120,13 @@ def state_of(network: nn.Module) -> list[Any]:
         (name, id(p), p._version, p.requires_grad, p.grad is None)
         for name, p in [*network.named_parameters(), *network.named_buffers()]
     ]
-    return [modules, tensors, torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_rng_state().tolist()]
+    return [
+        modules,
+        tensors,
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.get_rng_state().tolist(),
+    ]
 
 
 def stop_at(count: int) -> Callable[[int, int], None]:

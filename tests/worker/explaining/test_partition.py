@@ -95,7 +95,9 @@ def test_smaller_batches_change_little(trained: TrainedNetwork) -> None:
 @pytest.mark.parametrize("evaluations", [32, 101])
 def test_budget_is_kept_and_reported(trained: TrainedNetwork, evaluations: int) -> None:
     calls: list[tuple[int, int]] = []
-    spec = ExplanationSpec(method="shap", targets=["red", "green"], parameters=MethodParameters(evaluations=evaluations))
+    spec = ExplanationSpec(
+        method="shap", targets=["red", "green"], parameters=MethodParameters(evaluations=evaluations)
+    )
     found = explain_images(trained, PICTURES[:3], spec, progress=lambda done, total: calls.append((done, total)))
     assert 3 * (evaluations - 1) <= found.evaluations["forward"] <= 3 * evaluations
     assert found.evaluations["backward"] == 0

@@ -7,7 +7,9 @@ from worker.training.checkpoints import Checkpoint, Checkpoints
 
 
 def checkpoint(epoch: int, best: int) -> Checkpoint:
-    return Checkpoint(epoch, {"epoch": epoch, "rate": 0.1}, {"weight": torch.full((3,), epoch)}, {"weight": torch.full((3,), best)})
+    return Checkpoint(
+        epoch, {"epoch": epoch, "rate": 0.1}, {"weight": torch.full((3,), epoch)}, {"weight": torch.full((3,), best)}
+    )
 
 
 @pytest.fixture

@@ -47,7 +47,9 @@ def test_absent_classes_do_not_count() -> None:
     found = scores(logits, targets, list("abcd"))
     truth, said = targets.numpy(), logits.argmax(1).numpy()
 
-    assert found["balanced_accuracy"] == pytest.approx(np.mean([(said[truth == label] == label).mean() for label in (0, 1)]))
+    assert found["balanced_accuracy"] == pytest.approx(
+        np.mean([(said[truth == label] == label).mean() for label in (0, 1)])
+    )
     assert found["macro_f1"] == pytest.approx(reference.f1_score(truth, said, average="macro"))
     assert found["roc_auc"] is None
     assert found["per_class"][3] == {"name": "d", "precision": None, "recall": None, "support": 0}  # type: ignore[index]

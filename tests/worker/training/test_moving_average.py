@@ -18,7 +18,9 @@ def test_weights_and_statistics_follow_the_closed_form() -> None:
         network.get_buffer("1.num_batches_tracked").add_(1)
         average.update(network, step)
         decay = min(0.7, (1 + step) / (10 + step))
-        expected = [decay * old + (1 - decay) * new for old, new in zip(expected, (weight.detach(), variance), strict=True)]
+        expected = [
+            decay * old + (1 - decay) * new for old, new in zip(expected, (weight.detach(), variance), strict=True)
+        ]
 
     torch.testing.assert_close(average.network.get_parameter("0.weight").detach(), expected[0])
     torch.testing.assert_close(average.network.get_buffer("1.running_var"), expected[1])

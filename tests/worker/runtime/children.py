@@ -1,0 +1,61 @@
+"""Work for children of tests; importable by name in the child."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from service.errors import Diverged, Stopped
+from worker.runtime.child import Reporter
+
+
+def say_and_return(payload: int, reporter: Reporter) -> int:
+    for step in range(payload):
+        reporter.event("log", f"step {step}", {})
+    return payload * 2
+
+
+def diverge(payload: object, reporter: Reporter) -> None:
+    raise Diverged("The loss was not finite in epoch 3.")
+
+
+def break_down(payload: object, reporter: Reporter) -> None:
+    raise RuntimeError("a secret path /home/someone")
+
+
+def die(payload: object, reporter: Reporter) -> None:
+    os.abort()
+
+
+def run_out_of_memory(payload: object, reporter: Reporter) -> None:
+    raise MemoryError
+
+
+def wait_for_stop(payload: str, reporter: Reporter) -> None:
+    """Writes its process id, then its grandchild's; stops when asked."""
+    grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(payload).write_text(f"{os.getpid()} {grandchild.pid}")
+    while not reporter.stop_requested():
+        reporter.progress(1, 0.5)
+        time.sleep(0.02)
+    raise Stopped("asked")
+
+
+def ignore_everything(payload: str, reporter: Reporter) -> None:
+    Path(payload).write_text(f"{os.getpid()}")
+    while True:
+        reporter.progress(1, 0.5)
+        time.sleep(0.02)
+
+
+def be_silent(payload: object, reporter: Reporter) -> None:
+    time.sleep(600)
+
+
+def eat_memory(payload: int, reporter: Reporter) -> None:
+    kept = []
+    while True:
+        kept.append(bytearray(payload))
+        reporter.progress(1, 0.5)
+        time.sleep(0.05)

@@ -1,0 +1,184 @@
+"""Real children: how each way to end is told, and that none is left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from service.errors import LeaseLost
+from tests.worker.runtime import children
+from worker.runtime.child import Order
+from worker.runtime.children import start_child
+from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
+from worker.runtime.supervision import Supervisor, Watch, Wish
+
+WATCH = Watch(heartbeat_seconds=0.1, grace_seconds=5.0, wall_seconds=60.0, stall_seconds=60.0)
+
+
+def supervise(
+    work: Callable[..., object],
+    payload: object = None,
+    *,
+    watch: Watch = WATCH,
+    beat: Callable[[], Wish] = lambda: "go_on",
+    **more: Any,
+) -> Ending:
+    callbacks: dict[str, Any] = {"record": lambda report: None, "wish": lambda: "go_on", **more}
+    return Supervisor(start_child(work, Order(payload)), watch, beat=beat, **callbacks).run()
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within a few seconds."""
+    deadline = time.monotonic() + 10.0
+    while time.monotonic() < deadline:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def pids_in(path: Path) -> list[int]:
+    deadline = time.monotonic() + 20.0
+    while time.monotonic() < deadline:
+        if path.exists() and (text := path.read_text()):
+            return [int(part) for part in text.split()]
+        time.sleep(0.02)
+    raise AssertionError("the child did not start")
+
+
+def test_a_result_comes_after_every_report() -> None:
+    reports: list[Report] = []
+    assert supervise(children.say_and_return, 300, record=reports.append) == Done(600)
+    assert [report.message for report in reports] == [f"step {step}" for step in range(300)]
+
+
+def test_a_reason_of_the_spec_is_told() -> None:
+    ending = supervise(children.diverge)
+    assert isinstance(ending, Failed)
+    assert (ending.problem["type"], ending.problem["detail"]) == (
+        "/problems/diverged",
+        "The loss was not finite in epoch 3.",
+    )
+
+
+def test_a_breakdown_tells_no_details() -> None:
+    ending = supervise(children.break_down)
+    assert ending == Crashed("The work crashed with RuntimeError.")
+
+
+def test_a_killed_child_is_a_crash() -> None:
+    ending = supervise(children.die)
+    assert isinstance(ending, Crashed)
+    assert "exit code -6" in ending.reason
+
+
+def test_too_little_memory_is_a_problem_not_a_crash() -> None:
+    ending = supervise(children.run_out_of_memory)
+    assert isinstance(ending, Failed)
+    assert ending.problem["type"] == "/problems/resource-exhausted"
+
+
+def test_a_wish_to_stop_is_heard(tmp_path: Path) -> None:
+    marker = tmp_path / "pids"
+    ending = supervise(children.wait_for_stop, str(marker), beat=lambda: "stop" if marker.exists() else "go_on")
+    assert ending == GaveUp()
+    assert all(gone(pid) for pid in pids_in(marker))
+
+
+def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> None:
+    marker = tmp_path / "pids"
+    watch = Watch(heartbeat_seconds=0.1, grace_seconds=0.3, wall_seconds=60.0, stall_seconds=60.0)
+    wish: Callable[[], Wish] = lambda: "stop" if marker.exists() else "go_on"  # noqa: E731
+    assert supervise(children.ignore_everything, str(marker), watch=watch, wish=wish) == GaveUp()
+    assert all(gone(pid) for pid in pids_in(marker))
+
+
+@pytest.mark.parametrize(
+    ("watch", "slug"),
+    [
+        (Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=1.0, stall_seconds=60.0), "resource-exhausted"),
+        (Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=1.0), None),
+    ],
+)
+def test_time_limits(watch: Watch, slug: str | None) -> None:
+    ending = supervise(children.be_silent, watch=watch)
+    if slug is None:
+        assert isinstance(ending, Crashed)
+        assert "silent" in ending.reason
+    else:
+        assert isinstance(ending, Failed)
+        assert ending.problem["type"] == f"/problems/{slug}"
+
+
+def test_the_memory_limit_ends_the_child_only() -> None:
+    watch = Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=60.0,
+                  memory_bytes=400 * 1024**2)  # fmt: skip
+    ending = supervise(children.eat_memory, 32 * 1024**2, watch=watch)
+    assert isinstance(ending, Failed)
+    assert ending.problem["type"] == "/problems/resource-exhausted"
+
+
+def test_a_lost_lease_ends_the_child_at_once(tmp_path: Path) -> None:
+    marker = tmp_path / "pids"
+
+    def beat() -> Wish:
+        if marker.exists():
+            raise LeaseLost("replaced")
+        return "go_on"
+
+    with pytest.raises(LeaseLost):
+        supervise(children.ignore_everything, str(marker), beat=beat)
+    assert all(gone(pid) for pid in pids_in(marker))
+
+
+def test_reports_outlive_a_database_outage() -> None:
+    kept: list[str] = []
+    failures = iter([True] * 4)
+
+    def record(report: Report) -> None:
+        if next(failures, False):
+            raise OperationalError("UPDATE", {}, Exception("the database is away"))
+        kept.append(report.message)
+
+    assert supervise(children.say_and_return, 5, record=record) == Done(10)
+    assert kept == [f"step {step}" for step in range(5)]
+
+
+def test_a_database_away_for_too_long_stops_the_work(tmp_path: Path) -> None:
+    watch = Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=60.0, patience_seconds=0.5)
+
+    def beat() -> Wish:
+        raise OperationalError("UPDATE", {}, Exception("the database is away"))
+
+    assert supervise(children.wait_for_stop, str(tmp_path / "pids"), watch=watch, beat=beat) == GaveUp()
+
+
+def test_a_killed_worker_leaves_no_orphan(tmp_path: Path) -> None:
+    marker = tmp_path / "pids"
+    script = (
+        "from tests.worker.runtime import children\n"
+        "from worker.runtime.child import Order\n"
+        "from worker.runtime.children import start_child\n"
+        "import sys, time\n"
+        "if __name__ == '__main__':\n"
+        "    child = start_child(children.ignore_everything, Order(sys.argv[1]))\n"
+        "    while True:\n"
+        "        child.messages(1.0)\n"
+    )
+    path = tmp_path / "loner.py"
+    path.write_text(script)
+    worker = subprocess.Popen([sys.executable, str(path), str(marker)], env={**os.environ, "PYTHONPATH": os.getcwd()})
+    pids = pids_in(marker)
+    worker.kill()
+    worker.wait()
+    assert all(gone(pid) for pid in pids)
