@@ -45,7 +45,7 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
         sweeper.stop()
         store.close()
 
-    app = FastAPI(title="Tunelens", version="1", lifespan=lifespan, redoc_url=None)
+    app = FastAPI(title="Tunelens", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
     app.state.settings, app.state.store, app.state.nudges, app.state.closing = settings, store, nudges, False
     install_handlers(app)
     root = APIRouter(

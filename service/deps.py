@@ -48,7 +48,7 @@ def page_query(
     name: Annotated[str | None, Query(max_length=120)] = None,
 ) -> PageQuery:
     """Limit, cursor and filters; `metadata[k]=v` filters on metadata."""
-    found = (re.fullmatch(r"metadata\[(.{1,64})\]", key) for key in request.query_params)
+    found = (re.fullmatch(r"metadata\[([^\"\x00]{1,64})\]", key) for key in request.query_params)
     metadata = {match[1]: request.query_params[match[0]] for match in found if match}
     return PageQuery(limit=limit, cursor=cursor, state=state, name=name, metadata=metadata)
 

@@ -4,6 +4,7 @@ Kombu's own writes a message in place and reads it wherever it stands, so that a
 which ends the worker (kombu 5.7.0). Here a message appears by a rename and is taken by a rename.
 """
 
+import json
 import os
 import uuid
 from pathlib import Path
@@ -12,22 +13,21 @@ from time import time_ns
 from typing import Any
 
 from kombu.transport import filesystem
-from kombu.utils.json import dumps, loads
 
 TRANSPORT = "service.file_broker:Transport"
 
 
-class Channel(filesystem.Channel):  # type: ignore[misc]
+class Channel(filesystem.Channel):
     """One folder of messages, named `<time>_<unique>.<queue>.msg`."""
 
-    def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:
+    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
         folder = Path(self.data_folder_out)
         name = f"{time_ns():020d}_{uuid.uuid4().hex}"
         written = folder / f"{name}.part"
-        written.write_text(dumps(payload))
+        written.write_text(json.dumps(message))
         written.rename(folder / f"{name}.{queue}.msg")
 
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: float | None = None) -> Any:  # noqa: ARG002 - kombu's signature
         folder = Path(self.data_folder_in)
         wanted = f".{queue}.msg"
         with os.scandir(folder) as entries:
@@ -38,7 +38,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
                 (folder / name).rename(taken)
             except FileNotFoundError:
                 continue
-            payload = loads(taken.read_text())
+            payload = json.loads(taken.read_text())
             taken.unlink()
             return payload
         raise Empty
@@ -53,7 +53,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
         return len(found)
 
 
-class Transport(filesystem.Transport):  # type: ignore[misc]
+class Transport(filesystem.Transport):
     """For `broker_transport`."""
 
     Channel = Channel

@@ -1,6 +1,7 @@
 """Errors → RFC 9457 problem documents. The only place that knows status codes."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -119,7 +120,10 @@ def install_handlers(app: FastAPI) -> None:
         slug = SLUG_OF_STATUS.get(error.status_code, "internal")
         title = HTTPStatus(error.status_code).phrase
         problem = {"type": f"/problems/{slug}", "title": title, "detail": _http_detail(error.status_code)}
-        return problem_response(request, problem, headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(sorted(_methods_served(request.app.openapi(), request.scope["path"])))
+        return problem_response(request, problem, headers=headers)
 
     async def database_away(request: Request, error: Exception) -> JSONResponse:
         log.error("database: %s", error.__class__.__name__, exc_info=error)
@@ -144,6 +148,16 @@ def invalid(errors: Sequence[Any]) -> ServiceError:
         faults.append(Fault(loc, code, str(error["msg"])[:500]))
     named = ", ".join(".".join(str(part) for part in fault.loc) for fault in faults[:3])
     return Invalid(f"{len(errors)} field(s) are not valid: {named}.", errors=faults)
+
+
+def _methods_served(document: Mapping[str, Any], path: str) -> set[str]:
+    """All methods of a path; Starlette names those of the first route only."""
+    served: set[str] = set()
+    for template, methods in document["paths"].items():
+        pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, path):
+            served |= {method.upper() for method in methods}
+    return served
 
 
 def _http_detail(status: int) -> str:

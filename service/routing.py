@@ -59,11 +59,15 @@ class Door(APIRoute):
             strict = StrictRequest(request.scope, request.receive)
             caller = await run_in_threadpool(known_caller, strict)
             caller.require("read" if strict.method in ("GET", "HEAD") else "write")
-            await _read_body(strict, takes_json=takes_json, takes_form=_is_form(self))
-            key = strict.headers.get("idempotency-key")
-            if strict.method != "POST" or key is None:
-                return await inner(strict)
-            return await _once(strict, caller, key, inner)
+            try:
+                await _read_body(strict, takes_json=takes_json, takes_form=_is_form(self))
+                _check_form(strict, self)
+                key = strict.headers.get("idempotency-key")
+                if strict.method != "POST" or key is None:
+                    return await inner(strict)
+                return await _once(strict, caller, key, inner)
+            finally:
+                await strict.close()  # the form's temporary files
 
         return handle
 
@@ -85,7 +89,7 @@ def known_caller(request: Request) -> Caller:
 def parse_json(body: bytes) -> Any:
     """Strict JSON (RFC 8259 without its permissions); raises `MalformedJson`."""
     try:
-        value = json.loads(body, object_pairs_hook=_unique, parse_int=_bounded_int)
+        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_int=_bounded_int)
     except (ValueError, RecursionError) as error:
         raise MalformedJson("The body is not valid JSON in UTF-8.") from error
     level = [value]
@@ -142,6 +146,20 @@ async def _read_body(request: StrictRequest, *, takes_json: bool, takes_form: bo
         await request.json()
 
 
+def _check_form(request: StrictRequest, route: APIRoute) -> None:
+    """FastAPI passes over unknown parts of a form, and takes the last of several with one name."""
+    form: FormData | None = getattr(request, "_form", None)
+    if form is None or _also_json(request):
+        return
+    known = {field.alias for field in route.dependant.body_params}
+    names = [name for name, _ in form.multi_items()]
+    faults = [Fault(("body",), "unknown-field", "a part of an unknown name")] if set(names) - known else []
+    if len(set(names)) != len(names):
+        faults.append(Fault(("body",), "repeated-field", "two parts of the same name"))
+    if faults:
+        raise Invalid("The form's parts are not valid.", errors=faults)
+
+
 def _also_json(request: Request) -> bool:
     extra = request.scope["route"].openapi_extra or {}
     return "application/json" in extra.get("requestBody", {}).get("content", {})
@@ -167,7 +185,7 @@ async def _once(request: StrictRequest, caller: Caller, key: str, inner: Handler
                 work.idempotency.release(*place)
             else:
                 kept = {k: v for k, v in response.headers.items() if k in ("content-type", "location", "retry-after")}
-                status, body = response.status_code, bytes(response.body)
+                status, body = response.status_code, _without_secrets(request, bytes(response.body))
                 work.idempotency.answer(*place, status=status, headers=kept, body=body)
 
     first = await run_in_threadpool(reserve)
@@ -184,6 +202,14 @@ async def _once(request: StrictRequest, caller: Caller, key: str, inner: Handler
     finally:
         await run_in_threadpool(conclude, response)
     return response
+
+
+def _without_secrets(request: Request, body: bytes) -> bytes:
+    """What may be kept of an answer: a replay leaves out what its route shows once."""
+    hidden = (request.scope["route"].openapi_extra or {}).get("x-shown-once")
+    if not hidden:
+        return body
+    return json.dumps({key: value for key, value in json.loads(body).items() if key not in hidden}).encode()
 
 
 async def _fingerprint(request: StrictRequest) -> str:

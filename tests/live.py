@@ -129,6 +129,20 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def gone(pid: int) -> bool:
+    """Whether a process ends within a few seconds."""
+    deadline = time.monotonic() + 10.0
+    while time.monotonic() < deadline:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first truthy answer."""
     deadline = time.monotonic() + seconds

@@ -1,6 +1,5 @@
 """Rules for datasets."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, TypeVar
@@ -9,9 +8,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.datasets.schemas import DatasetList, DatasetRead, SampleList, SampleRead
 from service.erasure import erase_job, erase_model
-from service.errors import Conflict, Fault, Invalid, NotFound
+from service.errors import Conflict, Fault, Invalid, MalformedJson, NotFound
 from service.problems import invalid
 from service.queue import Nudges, after_commit
+from service.routing import parse_json
 from service.specs.archives import ArchiveListing
 from service.specs.base import Metadata, Name, new_id
 from service.specs.datasets import Manifest
@@ -121,8 +121,8 @@ def _json_object(text: str | None) -> object:
     if text is None:
         return {}
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return parse_json(text.encode())
+    except (MalformedJson, UnicodeError) as error:
         fault = Fault(("body", "metadata"), "json", "not valid JSON")
         raise Invalid("metadata is not valid JSON.", errors=[fault]) from error
 

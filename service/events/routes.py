@@ -34,7 +34,7 @@ async def read_events(
     request: Request,
     caller: Caller,
     store: Stored,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 200,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
     accept: Annotated[str, Header(max_length=500)] = "application/json",
@@ -44,7 +44,7 @@ async def read_events(
         found = await run_in_threadpool(_events, store, caller.project_id, job_id, after, limit)
         return EventList(data=found[0])
     if last_event_id is not None:
-        if not last_event_id.isdigit():
+        if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16):
             fault = Fault(("header", "Last-Event-ID"), "integer", "a number of this stream")
             raise Invalid("Last-Event-ID is not valid.", errors=[fault])
         after = int(last_event_id)

@@ -1,8 +1,8 @@
 """Jobs and their trials."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import Response
+from fastapi import Path, Response
 
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import (
@@ -96,7 +96,7 @@ def list_trials(job_id: str, work: Work, caller: Caller) -> TrialList:
 
 
 @router.get("/{job_id}/trials/{number}", responses=error_docs(NotFound))
-def read_trial(job_id: str, number: int, work: Work, caller: Caller) -> TrialRead:
+def read_trial(job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], work: Work, caller: Caller) -> TrialRead:
     """One trial with its epochs."""
     return actions.trial(work, caller.project_id, job_id, number)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from service.deps import Caller, Work, require_admin
+from service.deps import Caller, Waiting, Work, require_admin
 from service.errors import NotFound
 from service.keys import actions
 from service.keys.schemas import KeyCreate, KeyList, KeyMade
@@ -16,10 +16,10 @@ router = door_router("/keys", "keys")
 router.dependencies.append(Depends(require_admin))
 
 
-@router.post("", status_code=201)
-def create_key(body: KeyCreate, work: Work, caller: Caller) -> KeyMade:
+@router.post("", status_code=201, openapi_extra={"x-shown-once": ["key"]})
+async def create_key(body: KeyCreate, desk: Waiting, caller: Caller) -> KeyMade:
     """Makes a key. The secret in `key` is shown once."""
-    return actions.create(work, caller, body)
+    return await desk.run(actions.create, caller, body)
 
 
 @router.get("")

@@ -7,18 +7,16 @@ once a unit of work gives it an owner. What never gets one is swept.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO
 
-import fsspec
 from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.errors import ArtifactCorrupt
 from service.specs.base import new_id
+from service.store.chunks import CHUNK_BYTES, ChunkStorage, make_chunk_storage
 from service.store.engine import now_seconds
-from service.store.tables import ArtifactRow, ChunkRow
-
-CHUNK_BYTES = 1024 * 1024
+from service.store.tables import ArtifactRow
 
 
 @dataclass(frozen=True)
@@ -31,104 +29,6 @@ class Artifact:
     sha256: str
     location: str
     name: str | None = None
-
-
-class ChunkStorage(Protocol):
-    """Where the bytes go; one contract test runs over every implementation."""
-
-    scheme: str
-
-    def write(self, location: str, chunks: Iterable[bytes]) -> None:
-        """Stores all chunks durably."""
-
-    def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
-        """Bytes `start` up to `stop`, in pieces."""
-
-    def delete(self, location: str) -> None:
-        """Removes the bytes; unknown locations are fine."""
-
-
-class SqlChunks:
-    """1 MiB rows: one database backup holds all."""
-
-    scheme = "sql"
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._reading = engine.execution_options(read_only=True)
-
-    def write(self, location: str, chunks: Iterable[bytes]) -> None:
-        """One short transaction a chunk."""
-        artifact_id = location.removeprefix("sql:")
-        for number, data in enumerate(chunks):
-            with self._engine.begin() as connection:
-                connection.execute(insert(ChunkRow).values(artifact_id=artifact_id, number=number, data=data))
-
-    def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
-        """One short transaction a chunk."""
-        artifact_id = location.removeprefix("sql:")
-        for number in range(start // CHUNK_BYTES, -(-stop // CHUNK_BYTES)):
-            with self._reading.connect() as connection:
-                query = select(ChunkRow.data).where(ChunkRow.artifact_id == artifact_id, ChunkRow.number == number)
-                data = connection.execute(query).scalar_one_or_none()
-            if data is None:
-                raise ArtifactCorrupt("A chunk of the artifact is missing.")
-            offset = number * CHUNK_BYTES
-            yield data[max(0, start - offset) : stop - offset]
-
-    def delete(self, location: str) -> None:
-        """Removes the chunk rows."""
-        with self._engine.begin() as connection:
-            connection.execute(delete(ChunkRow).where(ChunkRow.artifact_id == location.removeprefix("sql:")))
-
-
-class FileChunks:
-    """One file an artifact behind an fsspec URL, written under a temporary name and then moved."""
-
-    scheme = "file"
-
-    def __init__(self, url: str) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(url)
-
-    def write(self, location: str, chunks: Iterable[bytes]) -> None:
-        """Moves into place only what was written whole."""
-        path = self._path(location)
-        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        temporary = f"{path}.part"
-        try:
-            with self._fs.open(temporary, "wb") as file:
-                for data in chunks:
-                    file.write(data)
-            self._fs.mv(temporary, path)
-        except BaseException:
-            if self._fs.exists(temporary):
-                self._fs.rm(temporary)
-            raise
-
-    def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
-        """Seeks, then reads 1 MiB at a time."""
-        try:
-            with self._fs.open(self._path(location), "rb") as file:
-                file.seek(start)
-                left = stop - start
-                while left > 0:
-                    data = file.read(min(CHUNK_BYTES, left))
-                    if not data:
-                        raise ArtifactCorrupt("The artifact's file is too short.")
-                    left -= len(data)
-                    yield data
-        except FileNotFoundError as error:
-            raise ArtifactCorrupt("The artifact's file is missing.") from error
-
-    def delete(self, location: str) -> None:
-        """Removes the file."""
-        for path in (self._path(location), f"{self._path(location)}.part"):
-            if self._fs.exists(path):
-                self._fs.rm(path)
-
-    def _path(self, location: str) -> str:
-        artifact_id = location.removeprefix("file:")
-        return f"{self._root}/{artifact_id[-2:]}/{artifact_id}"
 
 
 class ArtifactStore:
@@ -239,8 +139,8 @@ class ArtifactIndex:
 
 
 def make_artifact_store(engine: Engine, url: str) -> ArtifactStore:
-    """`sql:` keeps chunk rows; any other URL is fsspec's."""
-    return ArtifactStore(engine, SqlChunks(engine) if url == "sql:" else FileChunks(url))
+    """The store for `sql:` or an fsspec URL."""
+    return ArtifactStore(engine, make_chunk_storage(engine, url))
 
 
 def _artifact(row: ArtifactRow) -> Artifact:

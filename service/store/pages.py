@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, null, select, tuple_
 from sqlalchemy.orm import Session
 
 from service.errors import Fault, Invalid
@@ -46,12 +46,12 @@ def fetch_page(
 ) -> tuple[list[Any], str | None]:
     """Rows of one page and the cursor of the next, or None at the end."""
     query: Select[Any] = select(row_class).where(*where)
-    if page.state is not None:
-        query = query.where(row_class.state == page.state)
-    if page.name is not None:
-        query = query.where(row_class.name == page.name)
+    for name in ("state", "name"):
+        if getattr(page, name) is not None:
+            query = query.where(getattr(row_class, name, null()) == getattr(page, name))
     for key, value in page.metadata.items():
-        query = query.where(row_class.labels[key].as_string() == value)
+        labels = getattr(row_class, "labels", None)
+        query = query.where(null() if labels is None else labels[key].as_string() == value)
     if page.cursor is not None:
         query = query.where(tuple_(row_class.created_at, row_class.id) < decode_cursor(page.cursor))
     query = query.order_by(row_class.created_at.desc(), row_class.id.desc()).limit(page.limit + 1)

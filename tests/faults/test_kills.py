@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.live import Live, epochs_done, kill, live_service, until
+from tests.live import Live, epochs_done, gone, kill, live_service, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 EPOCHS = 12
@@ -62,7 +62,7 @@ def test_killed_worker(live: Live, undisturbed: dict[str, Any]) -> None:
     until(lambda: epochs_done(live, job["id"]) >= 3)
     (pid,) = live.trial_pids()
     kill(live.pid("train worker"))
-    until(lambda: not Path(f"/proc/{pid}").exists(), seconds=5.0)
+    assert gone(pid)
     trial = finished_once(live, job["id"], undisturbed)
     assert trial["attempt"] == 1
 

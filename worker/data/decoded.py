@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from service.specs.archives import read_entry
 from service.specs.datasets import ImageSample
 from service.specs.images import decode_image
 from worker.backbones.pixels import PixelFormat
@@ -53,7 +54,7 @@ class Archive:
         with zipfile.ZipFile(self.path) as archive, ThreadPoolExecutor(threads) as pool:
 
             def decode(index: int) -> None:
-                image = decode_image(archive.read(self.samples[index].path))
+                image = decode_image(read_entry(archive, self.samples[index].path))
                 memory[index] = pixel_format.to_pixels(image)
 
             for start in range(0, len(self.samples), _AT_ONCE):

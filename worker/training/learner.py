@@ -80,7 +80,7 @@ class Learner:
             state.setdefault(int(index), {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        self.step = step + 1
+        self.step = step
 
     def changing(self, network: nn.Module) -> Tensors:
         """The entries of `network`'s state dict (it is `learned`, or a copy) that training can change."""

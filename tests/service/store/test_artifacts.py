@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from sqlalchemy import func, select, update
 
 from service.errors import ArtifactCorrupt
 from service.store import Store
-from service.store.artifacts import CHUNK_BYTES, ArtifactStore, make_artifact_store
+from service.store.artifacts import ArtifactStore, make_artifact_store
+from service.store.chunks import CHUNK_BYTES
 from service.store.tables import ArtifactRow, ChunkRow
 
 CONTENT = bytes(range(256)) * (CHUNK_BYTES // 100)
@@ -77,7 +78,7 @@ def test_deleted_bytes_are_gone(artifacts: ArtifactStore, store: Store, tmp_path
 
 
 @pytest.fixture
-def damaged(store: Store, tmp_path: Path) -> Iterator[Damage]:
+def damaged(store: Store, tmp_path: Path) -> Damage:
     def flip_a_byte() -> None:
         with store.work() as work:
             for chunk in work.session.scalars(select(ChunkRow)):
@@ -86,17 +87,16 @@ def damaged(store: Store, tmp_path: Path) -> Iterator[Damage]:
             if path.is_file():
                 path.write_bytes(b"\xff" + path.read_bytes()[1:])
 
-    yield flip_a_byte
+    return flip_a_byte
 
 
 @pytest.mark.parametrize("size", [10, len(CONTENT)])
 def test_damage_is_found_before_the_last_piece(artifacts: ArtifactStore, damaged: Damage, size: int) -> None:
     artifact = artifacts.write(CONTENT[:size], "application/zip")
     damaged()
-    read = []
+    read: list[bytes] = []
     with pytest.raises(ArtifactCorrupt):
-        for piece in artifacts.read(artifact):
-            read.append(piece)
+        read.extend(artifacts.read(artifact))
     assert sum(map(len, read)) < size
 
 

@@ -50,10 +50,15 @@ def test_events_are_numbered_without_gaps(store: Store) -> None:
 def test_a_rolled_back_unit_of_work_leaves_nothing_and_nudges_nobody(store: Store) -> None:
     job_id, _ = add_job(store, add_project(store))
     nudged: list[str] = []
-    with pytest.raises(RuntimeError), store.work() as work:
-        work.events.append(job_id, "log", "lost")
-        work.after_commit(lambda: nudged.append("too early"))
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with store.work() as work:
+            work.events.append(job_id, "log", "lost")
+            work.after_commit(lambda: nudged.append("too early"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     with store.read() as work:
         assert [event.seq for event in work.events.after(job_id, 0, 100)] == [1]
     assert nudged == []

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from service.errors import LeaseLost
+from tests.live import gone
 from tests.worker.runtime import children
 from worker.runtime.child import Order
 from worker.runtime.children import start_child
@@ -31,20 +32,6 @@ def supervise(
 ) -> Ending:
     callbacks: dict[str, Any] = {"record": lambda report: None, "wish": lambda: "go_on", **more}
     return Supervisor(start_child(work, Order(payload)), watch, beat=beat, **callbacks).run()
-
-
-def gone(pid: int) -> bool:
-    """Whether a process ends within a few seconds."""
-    deadline = time.monotonic() + 10.0
-    while time.monotonic() < deadline:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def pids_in(path: Path) -> list[int]:
