@@ -20,7 +20,7 @@ TRANSPORT = "service.file_broker:Transport"
 class Channel(filesystem.Channel):
     """One folder of messages, named `<time>_<unique>.<queue>.msg`."""
 
-    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
+    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:  # type: ignore[override]
         folder = Path(self.data_folder_out)
         name = f"{time_ns():020d}_{uuid.uuid4().hex}"
         written = folder / f"{name}.part"

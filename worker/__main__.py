@@ -6,9 +6,10 @@ from typing import cast
 from service.settings import Settings
 from service.specs.tasks import QUEUES, Queue
 from worker.app import run_worker
+from worker.tasks.registry import register_tasks
 
 if __name__ == "__main__":
     asked = sys.argv[1:]
     if not asked or not set(asked) <= set(QUEUES):
         sys.exit(f"usage: python -m worker QUEUE…   (of: {', '.join(QUEUES)})")
-    run_worker(Settings(), [cast("Queue", queue) for queue in asked])
+    run_worker(Settings(), [cast("Queue", queue) for queue in asked], register_tasks)

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from celery import Celery, signals
 
@@ -13,19 +13,18 @@ from service.sweeper import Sweeper
 from worker.presence import Presence
 from worker.runtime.children import LIGHT_PRELOAD, TORCH_PRELOAD, start_fork_server
 from worker.runtime.context import Runtime, make_runtime
-from worker.tasks.registry import register_tasks
 
 log = logging.getLogger(__name__)
 EXPLAIN_THREADS = 2
 CONTROL_THREADS = 2
 
 
-def run_worker(settings: Settings, queues: Sequence[Queue]) -> None:
-    """Serves the queues until SIGTERM; work in progress is put back or finished first."""
+def run_worker(settings: Settings, queues: Sequence[Queue], register: Callable[[Celery, Runtime], None]) -> None:
+    """Serves the queues with the tasks that `register` binds, until SIGTERM; work is put back or finished first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     runtime = make_runtime(settings, queues)
     celery = make_celery(settings)
-    register_tasks(celery, runtime)
+    register(celery, runtime)
     _follow_life(celery, runtime)
     arguments = ["worker", "--pool=threads", f"--concurrency={_threads(runtime)}", f"--queues={','.join(queues)}"]
     arguments += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]

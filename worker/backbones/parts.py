@@ -120,7 +120,7 @@ def enter_training_mode(network: nn.Module, modules: list[nn.Module]) -> None:
     """Training mode for `modules`, evaluation mode elsewhere, so that frozen batch-norm statistics stay."""
     network.eval()
     for module in modules:
-        network.train()
+        module.train()
 
 
 def without_inplace(network: nn.Module) -> nn.Module:

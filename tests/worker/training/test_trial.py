@@ -106,6 +106,22 @@ def test_pictures_and_documents_are_readable(finished: tuple[TrialOrder, TrialOu
     json.dumps(outcome.metrics, allow_nan=False)
 
 
+def test_an_early_best_epoch_is_restored_also_after_resuming(tmp_path: Path) -> None:
+    monitor = {"monitor": "validation_accuracy", "patience": 100}
+    job = spec(training={"epochs": 6}, early_stopping=monitor)
+    whole, sink = run(order(tmp_path, job))
+    best = sink.epochs[whole.best_epoch - 1]
+    interrupted = order(tmp_path, job, scratch="interrupted")
+    with pytest.raises(Stopped):
+        run_trial(interrupted, RecordingSink(stop_after=5))
+    resumed, _ = run(interrupted)
+
+    assert whole.best_epoch < 5, "the example must be one whose best epoch is not its last"
+    assert scored(whole, "validation", "loss") == pytest.approx(best.validation_loss, rel=1e-5)
+    assert scored(whole, "validation", "loss") != pytest.approx(sink.epochs[-1].validation_loss, rel=1e-2)
+    assert resumed.metrics == whole.metrics
+
+
 @pytest.mark.parametrize("stop_after", [2, 4])
 def test_a_resumed_trial_ends_as_an_uninterrupted_one(tmp_path: Path, stop_after: int) -> None:
     job = spec(**EVERYTHING)

@@ -1,0 +1,255 @@
+"""Images over HTTP, from upload to heatmap, against the running service; results against the downloaded model."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.live import COLOURS, Live, children_of, epochs_done, gone, live_service, square_png, until
+from worker.backbones.trained import TrainedNetwork, load_trained
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with live_service(tmp_path_factory.mktemp("images")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def job(live: Live) -> dict[str, Any]:
+    ended = live.client.wait(live.learn(epochs=6), timeout_seconds=120)
+    assert ended["state"] == "succeeded", ended
+    return ended
+
+
+@pytest.fixture(scope="module")
+def network(live: Live, job: dict[str, Any]) -> TrainedNetwork:
+    """The model as anybody can load it from its artifacts."""
+    base = f"/v1/models/{job['model_id']}/artifacts"
+    config = json.loads(live.client.download(f"{base}/config.json"))  # type: ignore[arg-type]
+    weights = live.client.download(f"{base}/model.safetensors")
+    assert isinstance(weights, bytes)
+    return load_trained(config, weights, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[bytes]:
+    generator = np.random.default_rng(11)
+    return [square_png(generator, colour) for colour in COLOURS.values()]
+
+
+def answers(network: TrainedNetwork, png: bytes) -> dict[str, float]:
+    with torch.no_grad():
+        logits = network.logits(network.preprocess([Image.open(io.BytesIO(png)).convert("RGB")]))
+    return dict(zip(network.classes, logits.softmax(1)[0].tolist(), strict=True))
+
+
+def test_the_job_says_what_it_did(live: Live, job: dict[str, Any]) -> None:
+    assert job["progress"] == {
+        "trials_finished": 1,
+        "trials_total": 1,
+        "epoch": 6,
+        "epochs": 6,
+        "fraction": 1.0,
+        "estimated_seconds_left": None,
+    }
+    test = job["metrics"]["test"]
+    assert test["accuracy"] > 0.8 > job["metrics"]["baseline"]["accuracy"]
+    matrix = np.array(test["confusion_matrix"])
+    assert matrix.trace() / matrix.sum() == pytest.approx(test["accuracy"])
+    (trial,) = live.client.trials(job["id"])
+    best = trial["epochs"][trial["best_epoch"] - 1]
+    assert best["validation_loss"] == min(epoch["validation_loss"] for epoch in trial["epochs"])
+    assert trial["metrics"]["validation"]["loss"] == pytest.approx(best["validation_loss"], rel=1e-4)
+
+
+def test_events_resume_where_they_broke(live: Live, job: dict[str, Any]) -> None:
+    with live.http as http:
+        everything = http.get(f"/v1/jobs/{job['id']}/events").json()["data"]
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": "3"}
+        stream = http.get(f"/v1/jobs/{job['id']}/events", headers=headers)
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    frames = [frame.split("\n") for frame in stream.text.strip().split("\n\n")]
+    assert [frame[0] for frame in frames] == [f"id: {event['seq']}" for event in everything[3:]]
+    assert json.loads(frames[-1][2].removeprefix("data: ")) == everything[-1]
+    assert [event["type"] for event in everything].count("epoch") == 6
+
+
+def test_artifacts_are_what_the_model_says(live: Live, job: dict[str, Any]) -> None:
+    model = live.client.get(job["model_id"])
+    names = {artifact["name"] for artifact in model["artifacts"]}
+    assert {"model.safetensors", "config.json", "curves.json", "confusion_matrix.json", "card.md"} <= names
+    for artifact in model["artifacts"]:
+        data = live.client.download(artifact["url"])
+        assert isinstance(data, bytes)
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (artifact["size_bytes"], artifact["sha256"])
+    with live.http as http:
+        url = f"/v1/models/{model['id']}/artifacts/model.safetensors"
+        whole = http.get(url).content
+        part = http.get(url, headers={"Range": "bytes=10-99"})
+        assert (part.status_code, part.content) == (206, whole[10:100])
+        assert part.headers["content-range"] == f"bytes 10-99/{len(whole)}"
+        assert http.get(url, headers={"Range": "bytes=-7"}).content == whole[-7:]
+        plot = http.get(f"/v1/jobs/{job['id']}/plots/learning_curves.png")
+        assert Image.open(io.BytesIO(plot.content)).format == "PNG"
+
+
+def test_predictions_are_the_models(
+    live: Live, job: dict[str, Any], network: TrainedNetwork, pictures: list[bytes]
+) -> None:
+    prediction = live.client.predict(job["model_id"], pictures)
+    assert [item["index"] for item in prediction["items"]] == [0, 1, 2]
+    for item, png in zip(prediction["items"], pictures, strict=True):
+        assert item["probabilities"] == pytest.approx(answers(network, png), abs=1e-6)
+        assert item["label"] == max(item["probabilities"], key=item["probabilities"].get)
+    assert [item["label"] for item in prediction["items"]] == list(COLOURS)
+
+
+def test_an_alias_works_like_an_id(live: Live, job: dict[str, Any], pictures: list[bytes]) -> None:
+    with live.http as http:
+        assert http.put("/v1/aliases/best", json={"model_id": job["model_id"]}).status_code == 200
+        assert http.get("/v1/models/best").json()["aliases"] == ["best"]
+    by_alias = live.client.predict("best", pictures[:1])
+    assert by_alias["model_id"] == job["model_id"]
+
+
+def test_samples_of_a_split_are_predicted(live: Live, job: dict[str, Any]) -> None:
+    with live.http as http:
+        body = {"dataset_id": job["dataset_id"], "split": "test", "limit": 64}
+        prediction = http.post(f"/v1/models/{job['model_id']}/predictions", json=body).json()
+    right = [item["label"] == item["name"].split("/")[0] for item in prediction["items"]]
+    assert len(right) == job["metrics"]["test"]["samples"]
+    assert sum(right) / len(right) == pytest.approx(job["metrics"]["test"]["accuracy"])
+
+
+def test_grad_cam(live: Live, job: dict[str, Any], pictures: list[bytes]) -> None:
+    explanation = live.client.explain(job["model_id"], pictures, {"method": "grad_cam"})
+    assert explanation["state"] == "succeeded", explanation
+    assert explanation["model_digest"] == live.client.get(job["model_id"])["digest"]
+    for item, png in zip(explanation["items"], pictures, strict=True):
+        (target,) = item["targets"]
+        assert target["label"] == item["prediction"]["label"]
+        assert target["space"] == "logit"
+        assert np.array(target["attributions"]["values"]).min() >= 0
+        assert item["input"]["sha256"] == hashlib.sha256(png).hexdigest()
+        for url in (target["heatmap_url"], target["overlay_url"]):
+            drawn = live.client.download(url)
+            assert isinstance(drawn, bytes)
+            assert Image.open(io.BytesIO(drawn)).size == Image.open(io.BytesIO(png)).size
+
+
+def test_shap_adds_up_to_what_the_service_answers(live: Live, job: dict[str, Any], pictures: list[bytes]) -> None:
+    spec = {"method": "shap", "targets": ["red", "blue"], "parameters": {"evaluations": 200}}
+    explanation = live.client.explain(job["model_id"], pictures, spec)
+    predicted = live.client.predict(job["model_id"], pictures)
+    assert explanation["explainer"] == "partition"
+    for item, prediction in zip(explanation["items"], predicted["items"], strict=True):
+        assert [target["label"] for target in item["targets"]] == ["red", "blue"]
+        for target in item["targets"]:
+            total = target["base_value"] + np.array(target["attributions"]["values"]).sum()
+            assert total == pytest.approx(prediction["probabilities"][target["label"]], abs=1e-4)
+            assert target["additivity"]["passed"]
+
+
+def test_the_overlay_itself(live: Live, job: dict[str, Any], pictures: list[bytes]) -> None:
+    with live.http as http:
+        path = f"/v1/models/{job['model_id']}/explanations"
+        form = {"files": [("file", ("a.png", pictures[0]))], "data": {"spec": '{"method": "grad_cam"}'}}
+        answer = http.post(path, headers={"Accept": "image/png"}, **form)  # type: ignore[arg-type]
+        assert answer.headers["content-type"] == "image/png"
+        explanation = http.get(answer.headers["location"]).json()
+        kept = http.get(explanation["items"][0]["targets"][0]["overlay_url"])
+        assert answer.content == kept.content
+        two = {"files": [("file", (name, pictures[0])) for name in "ab"], "data": form["data"]}
+        refused = http.post(path, headers={"Accept": "image/png"}, **two)  # type: ignore[arg-type]
+        assert (refused.status_code, refused.json()["type"]) == (422, "/problems/validation")
+
+
+def test_a_damaged_image_is_refused_with_its_place(live: Live, job: dict[str, Any], pictures: list[bytes]) -> None:
+    half = pictures[1][: len(pictures[1]) // 2]
+    with live.http as http:
+        files = [("file", ("whole.png", pictures[0])), ("file", ("half.png", half))]
+        answer = http.post(f"/v1/models/{job['model_id']}/predictions", files=files)
+    body = answer.json()
+    assert (answer.status_code, body["type"]) == (422, "/problems/image-corrupt")
+    assert body["errors"][0]["loc"] == ["body", "file", 1]
+
+
+def test_cancel_ends_the_child(live: Live) -> None:
+    running = live.learn(epochs=500)
+    waiting = live.learn(epochs=500)
+    until(lambda: epochs_done(live, running["id"]) >= 1)
+    (pid,) = live.trial_pids()
+    assert live.client.cancel_job(waiting["id"], wait_seconds=10)["state"] == "cancelled"
+    assert live.client.cancel_job(running["id"], wait_seconds=10)["state"] == "cancelled"
+    assert gone(pid)
+    assert live.client.get(running["id"])["model_id"] is None
+    with live.http as http:
+        again = http.post(f"/v1/jobs/{running['id']}/cancel")
+        assert (again.status_code, again.json()["type"]) == (409, "/problems/conflict")
+        assert "`cancelled`" in again.json()["detail"]
+        assert http.delete(f"/v1/jobs/{running['id']}").status_code == 204
+        assert http.get(f"/v1/jobs/{running['id']}").status_code == 404
+
+
+def test_pause_and_resume_give_the_same_figures(live: Live, job: dict[str, Any]) -> None:
+    fields = {"epochs": 12}
+    straight = live.client.wait(live.learn(**fields), timeout_seconds=120)
+    paused = live.learn(**fields)
+    until(lambda: epochs_done(live, paused["id"]) >= 2)
+    with live.http as http:
+        answer = http.post(f"/v1/jobs/{paused['id']}/pause", headers={"Prefer": "wait=20"}).json()
+        assert (answer["state"], answer["model_id"]) == ("paused", None)
+        assert children_of(live.pid("train worker"))
+        assert live.trial_pids() == []
+        assert http.post(f"/v1/jobs/{paused['id']}/resume").status_code == 200
+    resumed = live.client.wait(paused["id"], timeout_seconds=120)
+    assert resumed["metrics"] == straight["metrics"]
+    states = [event.data["state"] for event in live.client.events(paused["id"]) if event.type == "state"]
+    assert states == ["queued", "running", "pausing", "paused", "queued", "running", "succeeded"]
+
+
+def test_divergence_is_told(live: Live) -> None:
+    job = live.client.wait(live.learn(epochs=3, learning_rate=100.0, optimizer="sgd"), timeout_seconds=60)
+    assert (job["state"], job["problem"]["type"]) == ("failed", "/problems/diverged")
+
+
+def test_a_dry_run_accepts_nothing(live: Live, job: dict[str, Any]) -> None:
+    before = len(list(live.client.browse("jobs")))
+    plan = live.client.submit_job(job["spec"], dry_run=True)
+    assert plan["spec"] == job["spec"]
+    assert plan["trials"] == 1
+    assert len(list(live.client.browse("jobs"))) == before
+
+
+def test_cascade_deletes_all_that_was_learned(live: Live, pictures: list[bytes]) -> None:
+    job = live.client.wait(live.learn(epochs=1), timeout_seconds=60)
+    explanation = live.client.explain(job["model_id"], pictures[:1], {"method": "grad_cam"})
+    urls = [
+        f"/v1/datasets/{job['dataset_id']}",
+        f"/v1/jobs/{job['id']}",
+        f"/v1/models/{job['model_id']}",
+        f"/v1/models/{job['model_id']}/artifacts/model.safetensors",
+        f"/v1/explanations/{explanation['id']}",
+        explanation["items"][0]["targets"][0]["overlay_url"],
+    ]
+    with live.http as http:
+        assert {http.get(url).status_code for url in urls} == {200}
+        assert http.delete(f"/v1/datasets/{job['dataset_id']}?cascade=true").status_code == 204
+        assert {http.get(url).status_code for url in urls} == {404}
+
+
+def test_keys_are_found_only_where_they_belong(live: Live) -> None:
+    data_dir: Path = live.embedded.data_dir
+    assert (data_dir / "admin.key").stat().st_mode & 0o777 == 0o600
+    for log in live.embedded.logs.glob("*.log"):
+        assert live.embedded.admin_key not in log.read_text()
