@@ -83,12 +83,12 @@ def live_service(data_dir: Path, *, tended: bool = True, **environment: str) -> 
             embedded.stop()
 
 
-def job_spec(dataset_id: str, **training: Any) -> dict[str, Any]:
+def job_spec(dataset_id: str, backbone: str = "small_cnn", **training: Any) -> dict[str, Any]:
     """A job that takes a few seconds on CPU."""
     fields = {"epochs": 3, "batch_size": 16, "learning_rate": 0.003, "image_size": 32, **training}
     return {
         "dataset_id": dataset_id,
-        "backbone": {"name": "small_cnn"},
+        "backbone": {"name": backbone},
         "augmentation": {"policy": "light"},
         "training": fields,
         "early_stopping": None,

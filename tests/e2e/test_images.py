@@ -219,7 +219,8 @@ def test_pause_and_resume_give_the_same_figures(live: Live, job: dict[str, Any])
 
 
 def test_divergence_is_told(live: Live) -> None:
-    job = live.client.wait(live.learn(epochs=3, learning_rate=100.0, optimizer="sgd"), timeout_seconds=60)
+    wild = {"learning_rate": 100.0, "optimizer": "sgd", "gradient_clip_norm": None, "epochs": 10}
+    job = live.client.wait(live.learn(backbone="simple_nn", **wild), timeout_seconds=60)
     assert (job["state"], job["problem"]["type"]) == ("failed", "/problems/diverged")
 
 

@@ -43,7 +43,8 @@ class Archive:
         shape = (len(self.samples), 3, size, size)
         if not (file.is_file() and file.stat().st_size == int(np.prod(shape))):
             with replacing(file) as temporary:
-                memory = np.memmap(temporary, np.uint8, "w+", shape=shape)
+                _reserve(temporary, int(np.prod(shape)))
+                memory = np.memmap(temporary, np.uint8, "r+", shape=shape)
                 self._decode(memory, pixel_format, threads, tick)
                 memory.flush()
         return torch.from_file(str(file), shared=False, size=int(np.prod(shape)), dtype=torch.uint8).view(shape)
@@ -60,6 +61,12 @@ class Archive:
             for start in range(0, len(self.samples), _AT_ONCE):
                 list(pool.map(decode, range(start, min(start + _AT_ONCE, len(self.samples)))))
                 tick()
+
+
+def _reserve(file: Path, size_bytes: int) -> None:
+    """A file of that size with its blocks on disk: writing to mapped holes on a full disk would kill the process."""
+    with file.open("wb") as opened:
+        os.posix_fallocate(opened.fileno(), 0, size_bytes)
 
 
 @contextmanager

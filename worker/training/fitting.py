@@ -110,7 +110,7 @@ class _Fitting:
         for record in facts["curve"]:
             self._see(EpochRecord(**record))
             self.reporter.epoch(self.curve[-1])
-        self.best = self.learner.changing(self.learner.result)
+        self.best = checkpoint.best
         self.reporter.log(f"Resumed after epoch {checkpoint.epoch}.", epoch=checkpoint.epoch)
 
     def _stopped_by(self) -> StoppedBy | None:
