@@ -11,6 +11,9 @@ STAMP := $(VENV)/.installed
 # PYTHON=/path/to/python3.12 chooses the interpreter; otherwise the first usable one is taken.
 PYTHON ?=
 
+# Several processes share the cores here; threads that spin while they wait would starve the others.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: help demo up install test check lint format benchmarks clean
 
 help:  ## Lists the targets

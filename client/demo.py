@@ -67,7 +67,8 @@ class Demo:
             self._explain(tunelens, job["model_id"], method, next(digit for digit in held_back if digit.label == label))
             for method, label in EXPLANATIONS.items()
         ]
-        self.console.print(metrics_table(job["metrics"], title="On the test split"))
+        self._say("What the model is worth: test split, validation split, and always guessing the commonest class")
+        self.console.print(metrics_table(job["metrics"]))
         lines = [f"[bold]{path}[/bold]  {what}" for path, what in pictures]
         self.console.print(Panel("\n".join(lines), title="Pictures", title_align="left", border_style="green"))
         return float(job["metrics"]["test"]["accuracy"])
@@ -111,7 +112,7 @@ class Demo:
     def _predict(self, tunelens: Tunelens, model_id: str, held_back: list[HeldBack]) -> None:
         prediction = tunelens.wait(tunelens.predict(model_id, [digit.png for digit in held_back]), timeout_seconds=120)
         _expect(prediction, "succeeded")
-        table = Table("digit", *(digit.label for digit in held_back), header_style="bold", show_edge=False)
+        table = Table("digit", *(digit.label for digit in held_back), header_style="bold", box=None, pad_edge=False)
         items = prediction["items"]
         pairs = list(zip(items, held_back, strict=True))
         verdicts = [Text(item["label"], "green" if item["label"] == digit.label else "red") for item, digit in pairs]

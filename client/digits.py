@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-UPLOAD_SCALE = 4
-VIEWING_SCALE = 40
+SCALE = 4
+VIEWING_SIDE = 320
 WHITE = 16
 
 
@@ -34,19 +34,23 @@ def write_digits(path: Path) -> tuple[int, list[HeldBack]]:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for index, (image, label) in enumerate(zip(data.images, labels, strict=True)):
             if last[label] != index:
-                archive.writestr(f"{label}/{index:05d}.png", _png(image, UPLOAD_SCALE))
+                archive.writestr(f"{label}/{index:05d}.png", _png(image))
     held_back = [
-        HeldBack(label, _png(data.images[index], UPLOAD_SCALE), _png(data.images[index], VIEWING_SCALE))
+        HeldBack(label, _png(data.images[index]), _png(data.images[index], side=VIEWING_SIDE))
         for label, index in sorted(last.items())
     ]
     return len(labels) - len(held_back), held_back
 
 
-def _png(image: Any, scale: int) -> bytes:
+def _png(image: Any, *, side: int | None = None) -> bytes:
+    """32x32, or enlarged from that to `side` pixels; smoothly, as the network sees enlarged pictures."""
     import numpy as np
     from PIL import Image
 
     grey = (np.asarray(image) / WHITE * 255).astype(np.uint8)
+    picture = Image.fromarray(grey.repeat(SCALE, 0).repeat(SCALE, 1))
+    if side is not None:
+        picture = picture.resize((side, side), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    Image.fromarray(grey.repeat(scale, 0).repeat(scale, 1)).save(buffer, "PNG")
+    picture.save(buffer, "PNG")
     return buffer.getvalue()

@@ -112,9 +112,9 @@ def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, "default"))
 
 
-def metrics_table(metrics: Json, *, title: str | None = None) -> Table:
+def metrics_table(metrics: Json) -> Table:
     """Test and validation figures beside those of always guessing the commonest class."""
-    table = Table(title=title, title_justify="left", header_style="dim")
+    table = Table(header_style="dim", box=None, pad_edge=False)
     table.add_column("metric")
     parts = [part for part in ("test", "validation", "baseline") if metrics.get(part)]
     for part in parts:
@@ -127,4 +127,6 @@ def metrics_table(metrics: Json, *, title: str | None = None) -> Table:
 
 
 def _figure(value: object, form: str) -> str:
-    return format(value, form) if isinstance(value, int | float) else "-"
+    if isinstance(value, float):
+        return format(value, form)
+    return str(value) if isinstance(value, int) else "-"

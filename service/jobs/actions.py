@@ -143,6 +143,18 @@ def plot(work: UnitOfWork, project_id: str, job_id: str, name: str) -> Artifact:
     return artifact
 
 
+def report_parts(
+    work: UnitOfWork, project_id: str, job_id: str
+) -> tuple[JobRead, list[TrialRead], dict[str, Artifact]]:
+    """What a job's report is made of; raises `NotFound`."""
+    job = read(work, project_id, job_id)
+    found = {
+        name: work.artifacts.find(job.model_id or "", f"{name}.png") for name in ("learning_curves", "confusion_matrix")
+    }
+    pictures = {name: artifact for name, artifact in found.items() if artifact is not None}
+    return job, trials(work, project_id, job_id).data, pictures
+
+
 def _accept(work: UnitOfWork, nudges: Nudges, project_id: str, planned: Plan) -> str:
     spec = planned.spec
     job = JobRow(

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import Path, Response
+from fastapi.responses import HTMLResponse
 
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import (
@@ -16,6 +17,7 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.jobs import actions
+from service.jobs.report import POLICY, render_report
 from service.jobs.schemas import JobList, JobPlan, JobRead, Rerun, TrialList, TrialRead
 from service.problems import error_docs
 from service.routing import door_router
@@ -113,3 +115,11 @@ def read_plot(
     """A picture of a finished job, or the figures behind it."""
     name = "curves.json" if (plot, form) == ("learning_curves", "json") else f"{plot}.{form}"
     return stream_artifact(store, actions.plot(work, caller.project_id, job_id, name), None)
+
+
+@router.get("/{job_id}/report", response_class=HTMLResponse, responses=error_docs(NotFound))
+def read_report(job_id: str, work: Work, caller: Caller, store: Stored) -> HTMLResponse:
+    """The job as one self-contained HTML page."""
+    job, trials, artifacts = actions.report_parts(work, caller.project_id, job_id)
+    pictures = {name: store.artifacts.read_bytes(artifact) for name, artifact in artifacts.items()}
+    return HTMLResponse(render_report(job, trials, pictures), headers={"Content-Security-Policy": POLICY})

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,15 @@ def test_artifacts_are_what_the_model_says(live: Live, job: dict[str, Any]) -> N
         assert http.get(url, headers={"Range": "bytes=-7"}).content == whole[-7:]
         plot = http.get(f"/v1/jobs/{job['id']}/plots/learning_curves.png")
         assert Image.open(io.BytesIO(plot.content)).format == "PNG"
+
+
+def test_the_report_stands_alone(live: Live, job: dict[str, Any]) -> None:
+    with live.http as http:
+        page = http.get(f"/v1/jobs/{job['id']}/report")
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.text.count("data:image/png;base64,") == 2
+    assert not re.search(r"""(src|href)=["']?(?!data:)""", page.text)
+    assert f"{job['metrics']['test']['accuracy']:.4f}" in page.text
 
 
 def test_predictions_are_the_models(

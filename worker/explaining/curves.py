@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from worker.backbones.trained import TrainedNetwork
+from worker.explaining.folded import images_at_once
 from worker.explaining.results import FloatArray
 
 STEPS = 16
 EVALUATIONS = 2 * (STEPS - 1)
-BATCH_SIZE = 30
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _answers(trained: TrainedNetwork, subject: Subject, shown: Tensor) -> list[f
     """The probability of the class where only the pixels in [b, s, s] are shown."""
     answers: list[float] = []
     with torch.inference_mode():
-        for part in torch.split(shown, BATCH_SIZE):
+        for part in torch.split(shown, images_at_once(shown)):
             composed = torch.where(part[:, None], subject.image, subject.hidden)
             answers += trained.logits(composed).float().softmax(dim=1)[:, subject.class_index].tolist()
     return answers

@@ -76,7 +76,7 @@ def find_layer(network: nn.Module, architecture: Architecture, image: Tensor) ->
 
     CNN: the last map that is not merely pooled from another, seen by sending one image through; see `FINE_SIDE`.
     ViT: the norm before the last attention, as behind it only the class token still matters and the patches' gradient
-    is exactly zero. Swin: the norm before the last feed-forward layer.
+    is exactly zero. Swin: the norm before the last feed-forward layer; see `FINE_SIDE` as well.
 
     Args:
         network: answers logits.
@@ -87,12 +87,14 @@ def find_layer(network: nn.Module, architecture: Architecture, image: Tensor) ->
         ExplanationUnsupported: the network has no such layer.
     """
     suffixes = _LAST_NORM.get(architecture)
-    if suffixes is None:
-        return SpatialLayer(_last_map(network, image))
-    names = [name for name, _ in network.named_modules() if name.rsplit(".", 1)[-1] in suffixes]
-    if not names:
-        raise ExplanationUnsupported("The network has none of the layers that a map could be drawn on.")
-    return SpatialLayer(names[-1], "channels_last" if architecture == "swin" else "channels_first")
+    names = [name for name, _ in network.named_modules() if suffixes is None or name.rsplit(".", 1)[-1] in suffixes]
+    if architecture == "vit" and names:
+        return SpatialLayer(names[-1])
+    layout: Layout = "channels_last" if architecture == "swin" else "channels_first"
+    maps = _maps(network, image, [SpatialLayer(name, layout) for name in names if name])
+    if not maps:
+        raise ExplanationUnsupported("No layer of this network keeps the rows and columns of the image.")
+    return _last_map(network, image, maps)
 
 
 def named_layer(network: nn.Module, architecture: Architecture, name: str) -> SpatialLayer:
@@ -107,16 +109,13 @@ def named_layer(network: nn.Module, architecture: Architecture, name: str) -> Sp
     return SpatialLayer(name, "channels_last" if architecture == "swin" else "channels_first")
 
 
-def _last_map(network: nn.Module, image: Tensor) -> str:
-    maps = _maps(network, image)
-    if not maps:
-        raise ExplanationUnsupported("No layer of this network keeps the rows and columns of the image.")
+def _last_map(network: nn.Module, image: Tensor, maps: dict[SpatialLayer, int]) -> SpatialLayer:
     last, side = list(maps.items())[-1]
-    finer = [name for name, its_side in reversed(maps.items()) if its_side > side]
+    finer = [layer for layer, its_side in reversed(maps.items()) if its_side > side]
     if side >= FINE_SIDE or not finer:
         return last
-    before = [name for name in finer if maps[name] == maps[finer[0]]]
-    return next((name for name in before if _carries_all(network, name, image)), before[0])
+    before = [layer for layer in finer if maps[layer] == maps[finer[0]]]
+    return next((layer for layer in before if _carries_all(network, layer.name, image)), before[0])
 
 
 def _carries_all(network: nn.Module, name: str, image: Tensor) -> bool:
@@ -131,27 +130,27 @@ def _carries_all(network: nn.Module, name: str, image: Tensor) -> bool:
         return torch.autograd.grad(logits.sum(), traced, allow_unused=True)[0] is None
 
 
-def _maps(network: nn.Module, image: Tensor) -> dict[str, int]:
-    """Modules whose output is a map of at least 2x2 cells and their cells per side, in the order of completion."""
+def _maps(network: nn.Module, image: Tensor, layers: list[SpatialLayer]) -> dict[SpatialLayer, int]:
+    """Those of the layers whose output is a map of at least 2x2 cells, and its cells per side, as they finish."""
     copy = private_copy(network)
-    seen: dict[str, int] = {}
+    seen: dict[SpatialLayer, int] = {}
     pooled: list[Tensor] = []
 
-    def watch(name: str, module: nn.Module) -> None:
-        def record(_module: nn.Module, _inputs: object, output: object) -> None:
+    def watch(layer: SpatialLayer) -> None:
+        def record(module: nn.Module, _inputs: object, output: object) -> None:
             if not isinstance(output, Tensor) or output.ndim != 4:
                 return
-            seen.pop(name, None)  # of a module that runs several times the last output counts
+            seen.pop(layer, None)  # of a module that runs several times the last output counts
+            side = min(output.shape[1:3] if layer.layout == "channels_last" else output.shape[2:])
             if isinstance(module, _POOLING):
                 pooled.append(output)
-            elif not any(output is other for other in pooled) and min(output.shape[2:]) > 1:
-                seen[name] = min(output.shape[2:])
+            elif side > 1 and not any(output is other for other in pooled):
+                seen[layer] = side
 
-        module.register_forward_hook(record)
+        copy.get_submodule(layer.name).register_forward_hook(record)
 
-    for name, module in copy.named_modules():
-        if name:
-            watch(name, module)
+    for layer in layers:
+        watch(layer)
     with torch.inference_mode():
         copy(image)
     return seen

@@ -1,7 +1,5 @@
 """SHAP for images: Owen values of image regions, computed in batches inside torch."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,23 +8,22 @@ from torch import Tensor
 
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.baselines import Baseline, baseline_images, describe_baseline
+from worker.explaining.folded import UNMASKED, images_at_once, quickened
 from worker.explaining.meter import Meter
 from worker.explaining.partition_tree import FloatArray, Mask, owen_values
-from worker.explaining.private_copy import private_copy
 from worker.explaining.results import Attributed, Attribution, ChooseTargets
 
 EVALUATIONS = 500
-BATCH_SIZE = 32
+BATCH_SIZE = 8
 MOST_CELLS = 32
 SKETCH_EVALUATIONS = 128
-_SERVING = 1
 
 
 class Partition:
     """The method `shap` for images: Owen values over a tree of regions, in probabilities.
 
     Hidden regions show a baseline, at the network's resolution. All targets of an image come from the same forwards.
-    The budget holds the serving answer, the all-hidden and the all-shown image as well.
+    The budget holds the two answers to the whole image and the one to the hidden image as well.
     """
 
     name = "partition"
@@ -35,7 +32,7 @@ class Partition:
     def __init__(self, evaluations: int | None, baseline: Baseline | None, batch_size: int | None) -> None:
         self.evaluations = evaluations or EVALUATIONS
         self._baseline: Baseline = baseline or "blur"
-        self._masked_at_once = batch_size or BATCH_SIZE
+        self._masked_at_once = batch_size
         self._image_size = 0
 
     @property
@@ -78,39 +75,47 @@ class Partition:
             Stopped: the work was asked to end.
         """
         self._image_size = batch.shape[-1]
-        trained = replace(trained, network=private_copy(trained.network))
+        self._masked_at_once = self._masked_at_once or images_at_once(batch)
+        quick, logits, full = quickened(trained, batch)
+        meter.count(forward=UNMASKED * len(batch))
+        probabilities = logits.softmax(dim=1)
         with torch.inference_mode():
-            logits = trained.logits(batch).float()
-            probabilities = logits.softmax(dim=1)
             targets = choose(probabilities)
             hidden = baseline_images(self._baseline, batch, trained.entry)
-        meter.count(forward=len(batch))
         attributed = []
         for i in range(len(batch)):
-            end = meter.done + self.evaluations - _SERVING
-            maps = self._one(MaskedAnswers(trained, batch[i], hidden[i], targets[i]), meter)
+            end = meter.done + self.evaluations - UNMASKED
+            answers = MaskedAnswers(quick, batch[i], hidden[i], targets[i])
+            maps = self._one(answers, full[i][targets[i]].double().cpu().numpy(), meter)
             meter.advance(end)
             attributed.append(
                 Attributed(logits[i].double().cpu().numpy(), probabilities[i].double().cpu().numpy(), maps)
             )
         return attributed
 
-    def _one(self, answers: "MaskedAnswers", meter: Meter) -> list[Attribution]:
+    def _one(self, answers: "MaskedAnswers", full: FloatArray, meter: Meter) -> list[Attribution]:
+        size = self._masked_at_once
+        assert size is not None
+
         def game(masks: Mask) -> FloatArray:
             parts = []
-            for part in in_batches(masks, self._masked_at_once):
-                parts.append(answers(part))
-                meter.count(forward=len(part))
+            for start in range(0, len(masks), size):
+                parts.append(answers(masks[start : start + size]))
+                meter.count(forward=len(parts[-1]))
             return np.concatenate(parts)
 
+        budget = self.evaluations - UNMASKED
         cells = grid_cells(self._image_size)
-        budget = self.evaluations - _SERVING
-        owen = owen_values(game, cells=cells, evaluations=budget, batch_size=self._masked_at_once)
+        owen = owen_values(game, cells=cells, evaluations=budget, batch_size=size, full=full)
         return [
-            Attribution(index, owen.attributions[slot], base_value=float(owen.base[slot]),
-                        summed_value=float(owen.base[slot] + owen.attributions[slot].sum()))
+            Attribution(
+                index,
+                owen.attributions[slot],
+                base_value=float(owen.base[slot]),
+                summed_value=float(owen.base[slot] + owen.attributions[slot].sum()),
+            )
             for slot, index in enumerate(answers.targets.tolist())
-        ]  # fmt: skip
+        ]
 
 
 class MaskedAnswers:
@@ -142,9 +147,3 @@ def to_pixels(cells: Tensor, side: int) -> Tensor:
     count = cells.shape[-1]
     cell_of = ((torch.arange(side, device=cells.device) + 0.5) * (count / side)).long()
     return cells[:, cell_of][:, :, cell_of]
-
-
-def in_batches(masks: Mask, size: int) -> Iterator[Mask]:
-    """`masks` in pieces of at most `size`."""
-    for start in range(0, len(masks), size):
-        yield masks[start : start + size]

@@ -78,7 +78,7 @@ class Share:
 class OwenValues:
     """Attributions [t, h, w], with what an all-hidden and an all-shown image are answered [t].
 
-    `base + attributions.sum(axis=(1, 2)) == full` up to rounding. `evaluations` counts both of these answers.
+    `base + attributions.sum(axis=(1, 2)) == full` up to rounding. `evaluations` counts what was sent to the game.
     """
 
     attributions: FloatArray
@@ -87,22 +87,25 @@ class OwenValues:
     evaluations: int
 
 
-def owen_values(game: Game, *, cells: int, evaluations: int, batch_size: int) -> OwenValues:
+def owen_values(
+    game: Game, *, cells: int, evaluations: int, batch_size: int, full: FloatArray | None = None
+) -> OwenValues:
     """What each cell contributes to the game's answers.
 
     Args:
         game: see `Game`.
         cells: g, cells per side; the map comes back at the finest resolution that was reached.
-        evaluations: at most so many masks are sent to the game, at least 2.
+        evaluations: at most so many masks are sent to the game, at least 2 (1 if `full` is known).
         batch_size: at most so many at once.
+        full: [t], the answer to everything shown, if it is known already.
     """
-    masks = np.zeros((2, cells, cells), dtype=bool)
-    masks[1] = True
-    base, full = game(masks)
+    hidden = np.zeros((cells, cells), dtype=bool)
+    ends = game(np.stack([hidden] if full is not None else [hidden, ~hidden]))
+    base, full = ends[0], ends[1] if full is None else full
     queue = _Queue()
-    queue.push(Share(masks[0], Region(0, cells, 0, cells), base, full, 1.0))
+    queue.push(Share(hidden, Region(0, cells, 0, cells), base, full, 1.0))
     settled: list[Share] = []
-    spent = 2
+    spent = len(ends)
     while queue and evaluations - spent >= 2:
         shares = queue.pop(max(1, min(batch_size, evaluations - spent) // 2), settled)
         if not shares:

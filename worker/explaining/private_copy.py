@@ -15,7 +15,7 @@ _OWN = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pr
 
 def private_copy(network: nn.Module) -> nn.Module:
     """The network in eval mode with modules of its own and shared tensors. The original is only read."""
-    return _copy(network, {}).eval()
+    return _copy(network, {})
 
 
 def _copy(module: nn.Module, copies: dict[int, nn.Module]) -> nn.Module:
@@ -25,6 +25,7 @@ def _copy(module: nn.Module, copies: dict[int, nn.Module]) -> nn.Module:
     twin = module.__class__.__new__(module.__class__)
     copies[id(module)] = twin
     twin.__dict__.update(module.__dict__)
+    twin.__dict__["training"] = False
     for name in _OWN:
         twin.__dict__[name] = OrderedDict(module.__dict__[name])
     twin.__dict__["_modules"] = {

@@ -11,8 +11,8 @@ from torch.nn.functional import adaptive_avg_pool2d
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.baselines import baseline_images
 from worker.explaining.curves import EVALUATIONS, Subject, insertion_deletion
+from worker.explaining.folded import UNMASKED, quickened
 from worker.explaining.meter import Meter
-from worker.explaining.private_copy import private_copy
 from worker.explaining.randomised import CALIBRATION_IMAGES, randomised
 from worker.explaining.results import Attributed, Attribution, ChooseTargets, FloatArray
 
@@ -111,7 +111,7 @@ class Judge:
     def cost(self) -> int:
         """Evaluations for one image, the noise that calibrates the untrained network aside."""
         sketches = NOISY_COPIES + 1 + (self._sketch is not self._explainer)
-        return 1 + (1 + RANDOM_MAPS) * EVALUATIONS + sketches * self._sketch.cost(1)
+        return 1 + UNMASKED + (1 + RANDOM_MAPS) * EVALUATIONS + sketches * self._sketch.cost(1)
 
     def judge(
         self, trained: TrainedNetwork, batch: Tensor, attributed: list[Attributed], meter: Meter
@@ -123,18 +123,18 @@ class Judge:
         """
         first = [item.targets[0] for item in attributed]
         clean, noisy, untrained = self._compared(trained, batch, first, meter)
-        trained = replace(trained, network=private_copy(trained.network))
+        quick, _, _ = quickened(trained, batch)
         with torch.inference_mode():
             hidden = baseline_images("blur", batch, trained.entry)
-            hidden_answers = trained.logits(hidden).float().softmax(dim=1).double().cpu().numpy()
-        meter.count(forward=len(batch))
+            hidden_answers = quick.logits(hidden).float().softmax(dim=1).double().cpu().numpy()
+        meter.count(forward=(1 + UNMASKED) * len(batch))
         judged: list[dict[str, Any] | None] = []
         for i, target in enumerate(first):
             c = target.class_index
             subject = Subject(
                 batch[i], hidden[i], c, float(attributed[i].probabilities[c]), float(hidden_answers[i, c])
             )
-            insertion, deletion, control = self._follows(trained, subject, target.values, meter)
+            insertion, deletion, control = self._follows(quick, subject, target.values, meter)
             quality = Quality(
                 insertion_auc=insertion,
                 deletion_auc=deletion,

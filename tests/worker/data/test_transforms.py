@@ -64,7 +64,7 @@ def test_augmenting_leaves_the_global_generator_alone() -> None:
     "spec", [{"mixup_alpha": 0.4}, {"cutmix_alpha": 1.0}, {"mixup_alpha": 0.4, "cutmix_alpha": 1.0}]
 )
 def test_mixed_targets_are_the_shares_of_mixed_images(spec: dict[str, float]) -> None:
-    mix = batch_mixing(Augmentation(**spec), classes=4)
+    mix = batch_mixing(Augmentation.model_validate(spec), classes=4)
     assert mix
     targets = torch.arange(4)
     images = torch.eye(4).view(4, 4, 1, 1).expand(-1, -1, 16, 16).contiguous()

@@ -74,6 +74,9 @@ def test_swin_keeps_rows_and_columns_in_place() -> None:
         torch.manual_seed(0)
         network = SwinTransformer([4, 4], 16, [2, 2], [2, 4], [4, 4], num_classes=3, stochastic_depth_prob=0.0)
     network.eval().requires_grad_(False)
+    assert find_layer(network, "swin", noise(32)) == SpatialLayer(
+        "features.1.1.norm2", "channels_last"
+    )  # 4x4 is coarse
     layer = find_layer(network, "swin", noise(64))
     _, maps = grad_cams(network, layer, noise(64), lambda _logits: torch.tensor([[0, 1, 2]]))
     assert layer == SpatialLayer("features.3.1.norm2", "channels_last")

@@ -118,7 +118,7 @@ def test_plateau_lowers_the_rate_as_torch_does() -> None:
 
 def test_a_single_step_has_a_rate() -> None:
     for schedule in ("cosine", "constant", "one_cycle", "plateau"):
-        [rate] = rates(TrainingSpec(epochs=1, schedule=schedule), 1)  # type: ignore[arg-type]
+        [rate] = rates(TrainingSpec(epochs=1, schedule=schedule), 1)
         assert 0 < rate <= 1
 
 

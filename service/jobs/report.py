@@ -1,0 +1,94 @@
+"""A job as one self-contained HTML page: what was asked, how it went, how good it is."""
+
+import base64
+import json
+from html import escape
+from typing import Any
+
+from service.jobs.schemas import JobRead, TrialRead
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+SHOWN_METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "expected_calibration_error")
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: #2f6fde; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { margin-bottom: .2rem; } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .25rem .8rem; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; } tr.best { background: var(--soft); font-weight: 600; }
+.state { display: inline-block; padding: .1rem .6rem; border-radius: 1rem; background: var(--accent); color: white; }
+.figures { display: flex; flex-wrap: wrap; gap: 1rem; } .figures img { max-width: 100%; background: white; }
+pre { overflow: auto; padding: 1rem; background: var(--soft); font-size: .85rem; }
+.problem { border-left: 4px solid #d33; padding-left: 1rem; }
+"""
+
+
+def render_report(job: JobRead, trials: list[TrialRead], pictures: dict[str, bytes]) -> str:
+    """The page; every text of a client is escaped. `pictures` are PNG bytes by title."""
+    title = escape(job.name or job.id)
+    parts = [f"<h1>{title}</h1>", f'<p><span class="state">{escape(job.state)}</span> {_facts(job)}</p>']
+    if job.problem is not None:
+        parts.append(f'<p class="problem"><b>{escape(job.problem.title)}</b><br>{escape(job.problem.detail)}</p>')
+    parts += [f"<p>⚠ {escape(warning.message)}</p>" for warning in job.warnings]
+    if job.metrics:
+        parts += ["<h2>Scores</h2>", _scores(job.metrics)]
+    if pictures:
+        figures = "".join(_figure(name, png) for name, png in pictures.items())
+        parts.append(f'<div class="figures">{figures}</div>')
+    parts += [_trial(trial) for trial in trials]
+    spec = json.dumps(job.spec.model_dump(), indent=2, ensure_ascii=False)
+    parts += ["<h2>Spec</h2>", f"<pre>{escape(spec)}</pre>"]
+    head = f'<meta charset="utf-8"><title>{title} · Tunelens</title><style>{STYLE}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
+
+
+def _facts(job: JobRead) -> str:
+    facts = [job.id, f"backbone {job.spec.backbone.name}", f"dataset {job.dataset_id or 'deleted'}"]
+    facts += [f"model {job.model_id}"] if job.model_id else []
+    facts += [job.device] if job.device else []
+    if job.started_at and job.finished_at:
+        facts.append(f"{(job.finished_at - job.started_at).total_seconds():.0f} s")
+    return escape(" · ".join(facts))
+
+
+def _scores(metrics: dict[str, Any]) -> str:
+    columns = [name for name in ("validation", "test", "baseline") if metrics.get(name)]
+    head = "".join(f"<th>{name}</th>" for name in columns)
+    rows = []
+    for metric in SHOWN_METRICS:
+        values = "".join(f"<td>{_number(metrics[column].get(metric))}</td>" for column in columns)
+        rows.append(f"<tr><td>{metric.replace('_', ' ')}</td>{values}</tr>")
+    per_class = (metrics.get("test") or {}).get("per_class") or []
+    lines = [
+        f"<tr><td>{escape(str(row['name']))}</td><td>{_number(row['precision'])}</td>"
+        f"<td>{_number(row['recall'])}</td><td>{row['support']}</td></tr>"
+        for row in per_class
+    ]
+    classes = (
+        "<h2>Classes (test)</h2><table><tr><th>class</th><th>precision</th><th>recall</th><th>samples</th></tr>"
+        f"{''.join(lines)}</table>"
+        if lines
+        else ""
+    )
+    return f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>{classes}"
+
+
+def _trial(trial: TrialRead) -> str:
+    head = "<tr><th>epoch</th><th>train loss</th><th>validation loss</th><th>validation accuracy</th><th>s</th></tr>"
+    rows = [
+        f"<tr{' class=best' if epoch.epoch == trial.best_epoch else ''}><td>{epoch.epoch}</td>"
+        f"<td>{_number(epoch.train_loss)}</td><td>{_number(epoch.validation_loss)}</td>"
+        f"<td>{_number(epoch.validation_accuracy)}</td><td>{epoch.seconds:.1f}</td></tr>"
+        for epoch in trial.epochs
+    ]
+    ended = f", stopped by {escape(trial.stopped_by)}" if trial.stopped_by else ""
+    return f"<h2>Trial {trial.number}: {escape(trial.state)}{ended}</h2><table>{head}{''.join(rows)}</table>"
+
+
+def _figure(title: str, png: bytes) -> str:
+    data = base64.b64encode(png).decode()
+    return f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{data}"></figure>'
+
+
+def _number(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else "n/a"
