@@ -29,7 +29,7 @@ class Presence:
         """Says goodbye."""
         self._over.set()
         try:
-            with self._runtime.store.work() as work:
+            with self._runtime.store.work(quick=True) as work:
                 work.workers.gone(self._runtime.worker_id)
         except SQLAlchemyError as error:
             log.warning("goodbye not said: %s", type(error).__name__)
@@ -42,5 +42,5 @@ class Presence:
                 log.warning("presence not said: %s", type(error).__name__)
 
     def _say(self) -> None:
-        with self._runtime.store.work() as work:
+        with self._runtime.store.work(quick=True) as work:
             work.workers.seen(self._runtime.worker_id, list(self._runtime.queues), self._weights)

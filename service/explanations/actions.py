@@ -40,7 +40,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
     row = ExplanationRow(
         id=row_id, project_id=project_id, model_id=model.id, state="queued", spec=spec.model_dump(), inputs=inputs
     )
-    with store.work() as work:
+    with store.work(quick=True) as work:
         work.explanations.add(row)
         for index, artifact in enumerate(artifacts):
             work.artifacts.attach(artifact, row_id, f"inputs/{index}")

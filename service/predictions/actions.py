@@ -26,7 +26,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
     else:
         inputs, artifacts = store_images(store, asked.files)
     row_id = new_id("prd")
-    with store.work() as work:
+    with store.work(quick=True) as work:
         row = PredictionRow(id=row_id, project_id=project_id, model_id=model.id, state="queued", spec={}, inputs=inputs)
         work.predictions.add(row)
         for index, artifact in enumerate(artifacts):

@@ -34,7 +34,8 @@ def make_engine(database_url: str) -> Engine:
     """A pooled engine; for SQLite in WAL mode with explicit transactions.
 
     pysqlite's own transaction handling is switched off, since it leaks rows at savepoints and upgrades locks
-    half-way; a connection begins IMMEDIATE unless its execution options say `read_only`.
+    half-way; a connection begins IMMEDIATE unless its execution options say `read_only`. With `quick` a commit
+    survives the process but perhaps not a power cut; the next commit without it carries it along.
     """
     url = make_url(database_url)
     if url.get_backend_name() == "postgresql":
@@ -54,11 +55,16 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 
 def _begin_sqlite(connection: Any) -> None:
-    mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
-    connection.exec_driver_sql(f"BEGIN {mode}")
+    options = connection.get_execution_options()
+    if options.get("read_only"):
+        connection.exec_driver_sql("BEGIN DEFERRED")
+        return
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA synchronous={'NORMAL' if options.get('quick') else 'FULL'}")
+    cursor.execute("BEGIN IMMEDIATE")
+    cursor.close()

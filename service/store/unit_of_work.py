@@ -102,13 +102,17 @@ class Store:
 
     def __init__(self, database_url: str, artifacts_url: str = "sql:") -> None:
         self.engine: Engine = make_engine(database_url)
+        self._quick = self.engine.execution_options(quick=True)
         self._reading = self.engine.execution_options(read_only=True)
-        self.artifacts = make_artifact_store(self.engine, artifacts_url)
+        self.artifacts = make_artifact_store(self._quick, artifacts_url)
 
     @contextmanager
-    def work(self) -> Iterator[UnitOfWork]:
-        """A unit of work that commits when its block ends and rolls back when it raises."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+    def work(self, *, quick: bool = False) -> Iterator[UnitOfWork]:
+        """A unit of work that commits when its block ends and rolls back when it raises.
+
+        `quick` is for what may be said again (heartbeats, progress): on SQLite a power cut can undo it.
+        """
+        with Session(self._quick if quick else self.engine, expire_on_commit=False) as session, session.begin():
             work = UnitOfWork(session, self.artifacts)
             yield work
         work.run_after_commit()

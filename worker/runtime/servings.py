@@ -52,7 +52,7 @@ class Serving:
 
     def claim(self) -> Lease | None:
         """The next row for this worker."""
-        with self.runtime.store.work() as work:
+        with self.runtime.store.work(quick=True) as work:
             return self._rows(work).leases.claim(self.runtime.worker_id, self.runtime.settings.lease_seconds)
 
     def run(self, lease: Lease) -> None:
@@ -115,11 +115,11 @@ class Serving:
         return zipfile.ZipFile(fetch_archive(self.runtime.store, artifact, self.runtime.settings.cache))
 
     def _renew(self, lease: Lease) -> None:
-        with self.runtime.store.work() as work:
+        with self.runtime.store.work(quick=True) as work:
             self._rows(work).leases.renew(lease)
 
     def _finish(self, lease: Lease, state: str, stored: dict[str, Artifact], **values: Any) -> None:
-        with self.runtime.store.work() as work:
+        with self.runtime.store.work(quick=True) as work:
             for name, artifact in stored.items():
                 work.artifacts.attach(artifact, lease.row_id, name)
             self._rows(work).leases.finish(lease, state, **values)
@@ -132,7 +132,7 @@ class Serving:
 
     def _put_back(self, lease: Lease) -> None:
         try:
-            with self.runtime.store.work() as work:
+            with self.runtime.store.work(quick=True) as work:
                 self._rows(work).leases.release(lease)
         except LeaseLost:
             log.info("%s %s is gone, or somebody else's now", self.noun, lease.row_id)

@@ -95,13 +95,13 @@ class TrialRun:
         return "stop" if self.runtime.draining.is_set() else "go_on"
 
     def _beat(self) -> Wish:
-        with self.runtime.store.work() as work:
+        with self.runtime.store.work(quick=True) as work:
             work.trials.leases.renew(self.lease)
             state = work.jobs.state_of(self._job_id)
         return "stop" if state is None or state in STOPPING_STATES else "go_on"
 
     def _record(self, report: Report) -> None:
-        with self.runtime.store.work() as work:
+        with self.runtime.store.work(quick=True) as work:
             match report.kind:
                 case "progress":
                     work.trials.leases.write(self.lease, fraction=float(report.payload["fraction"]))
@@ -135,7 +135,7 @@ class TrialRun:
         for file in outcome.files:
             with file.path.open("rb") as source:
                 stored[file.name] = self.runtime.store.artifacts.write(source, file.media_type)
-            with self.runtime.store.work() as work:
+            with self.runtime.store.work(quick=True) as work:
                 work.trials.leases.renew(self.lease)
         config = json.loads(_path_of(outcome, "config.json").read_text())
         with self.runtime.store.work() as work:

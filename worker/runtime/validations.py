@@ -56,7 +56,7 @@ class ValidationRun:
         return "stop" if self.runtime.draining.is_set() else "go_on"
 
     def _beat(self) -> Wish:
-        with self.runtime.store.work() as work:
+        with self.runtime.store.work(quick=True) as work:
             work.datasets.leases.renew(self.lease)
         return "go_on"
 
