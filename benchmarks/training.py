@@ -5,6 +5,7 @@
 EfficientNet-Lite0, 64 pixels, batches of 32, on scikit-learn's digits. A trial's epoch is everything between two of
 its reports: training, evaluation, checkpoint. After each of them the bare loop runs an epoch of its own, so that both
 see the same machine: AdamW on pre-decoded float tensors, channels_last, then an evaluation of the validation split.
+On a busy machine the ratio of processor seconds says more than that of wall clock; both are printed.
 The target is a ratio of at least 0.95 with the policy `none`; augmentation comes on top, as it costs the same anywhere.
 """
 
@@ -13,6 +14,7 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -41,9 +43,7 @@ class BareLoop:
         self.network = network.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=0.01)
 
-    def epoch(self) -> float:
-        """Seconds of one epoch."""
-        started = time.perf_counter()
+    def epoch(self) -> None:
         self.network.train()
         train = torch.tensor(self.dealt["train"])
         for indices in train[torch.randperm(len(train))].split(self.batch_size):
@@ -57,7 +57,21 @@ class BareLoop:
         with torch.inference_mode():
             for indices in torch.tensor(self.dealt["validation"]).split(64):
                 self.network(self.images[indices]).argmax(1)
-        return time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds on the wall and on the processors."""
+
+    wall: float
+    processor: float
+
+    @classmethod
+    def now(cls) -> "Spent":
+        return cls(time.perf_counter(), time.process_time())
+
+    def less(self, earlier: "Spent") -> "Spent":
+        return Spent(self.wall - earlier.wall, self.processor - earlier.processor)
 
 
 class TimingSink(QuietSink):
@@ -65,15 +79,18 @@ class TimingSink(QuietSink):
 
     def __init__(self, bare: BareLoop) -> None:
         self.bare = bare
-        self.trial_seconds: list[float] = []
-        self.bare_seconds: list[float] = []
-        self.since = time.perf_counter()
+        self.trial: list[Spent] = []
+        self.loop: list[Spent] = []
+        self.since = Spent.now()
 
     def epoch(self, record: EpochRecord) -> None:
-        self.trial_seconds.append(time.perf_counter() - self.since)
-        self.bare_seconds.append(self.bare.epoch())
-        print(f"epoch {record.epoch}: trial {self.trial_seconds[-1]:.2f} s, bare loop {self.bare_seconds[-1]:.2f} s")
-        self.since = time.perf_counter()
+        between = Spent.now()
+        self.bare.epoch()
+        end = Spent.now()
+        self.trial.append(between.less(self.since))
+        self.loop.append(end.less(between))
+        print(f"epoch {record.epoch}: trial {self.trial[-1].wall:.2f} s, bare loop {self.loop[-1].wall:.2f} s")
+        self.since = Spent.now()
 
 
 def main() -> None:
@@ -94,10 +111,12 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
         sink = TimingSink(BareLoop(order))
         run_trial(order, sink)
-    trial, bare = median(sink.trial_seconds[1:]), median(sink.bare_seconds[1:])
-    ratio = median(theirs / ours for ours, theirs in zip(sink.trial_seconds[1:], sink.bare_seconds[1:], strict=True))
-    print(f"an epoch of a trial {trial:.2f} s, of a bare loop {bare:.2f} s; throughput ratio {ratio:.3f}")
-    print(json.dumps({"benchmark": "training", "policy": arguments.policy, "ratio": round(ratio, 3), "target": 0.95}))
+    trial, loop = sink.trial[1:], sink.loop[1:]
+    ratio = median(spent.wall for spent in loop) / median(spent.wall for spent in trial)
+    processor = median(spent.processor for spent in loop) / median(spent.processor for spent in trial)
+    print(f"throughput against the bare loop: {ratio:.3f} by the wall clock, {processor:.3f} by processor seconds")
+    result = {"ratio": round(ratio, 3), "processor_ratio": round(processor, 3), "target": 0.95}
+    print(json.dumps({"benchmark": "training", "policy": arguments.policy, **result}))
 
 
 if __name__ == "__main__":

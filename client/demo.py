@@ -124,7 +124,7 @@ class Demo:
 
     def _explain(self, tunelens: Tunelens, model_id: str, method: str, digit: HeldBack) -> tuple[Path, str]:
         """Writes the overlay; returns its path and what it shows."""
-        self._say(f"Explaining a {digit.label} with {method}")
+        self._say(f"Explaining the {digit.label} with {method}")
         started = time.monotonic()
         explanation = tunelens.wait(
             tunelens.explain(model_id, [digit.large_png], {"method": method}), timeout_seconds=180
@@ -135,7 +135,7 @@ class Demo:
         tunelens.download(item["targets"][0]["overlay_url"], to=path)
         label, probability = item["prediction"]["label"], item["prediction"]["probability"]
         seconds = time.monotonic() - started
-        return path, f"why this {digit.label} is taken for a {label} ({probability:.0%}); {seconds:.1f} s"
+        return path, f"why this {digit.label} is read as {label} ({probability:.0%}); {seconds:.1f} s"
 
     def _say(self, message: str) -> None:
         self.console.print(Text.assemble(("• ", "cyan"), message), soft_wrap=True)

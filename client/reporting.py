@@ -1,6 +1,7 @@
 """Errors, for people: what happened, in one panel, and an exit code."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from client.api import Tunelens
@@ -16,8 +18,10 @@ from client.errors import ProblemError, TunelensError
 from client.supervisor import StartFailed, StopAsked
 
 INTERRUPTED = 130
+ID_WIDTH = 24
 DEFAULT_URL = "http://127.0.0.1:8000"
-console = Console(highlight=False)
+PIPE_WIDTH = 200
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 error_console = Console(stderr=True, highlight=False)
 
 
@@ -42,6 +46,15 @@ def fail(message: str, *, title: str) -> None:
     """Shows the message and exits with 1."""
     error_console.print(Panel(Text(message), title=title, title_align="left", border_style="red"))
     raise typer.Exit(1)
+
+
+def listing(*columns: str) -> Table:
+    """A plain table; columns of ids are never cut, since ids are there to be copied."""
+    table = Table(header_style="dim", box=None, pad_edge=False)
+    for column in columns:
+        is_id = column in ("id", "model")
+        table.add_column(column, no_wrap=is_id, min_width=ID_WIDTH if is_id else None)
+    return table
 
 
 def connect(url: str | None, key: str | None, data_dir: Path) -> Tunelens:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from client.commands.options import Connection
 from client.errors import Json, ProblemError, TunelensError
 from client.progress import state_text
-from client.reporting import console, told_to_people
+from client.reporting import console, listing, told_to_people
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 app = typer.Typer(help="Uploads and lists datasets.", no_args_is_help=True)
@@ -41,7 +40,7 @@ def list_(context: typer.Context) -> None:
     """Lists datasets, newest first."""
     connection: Connection = context.obj
     with told_to_people(), connection.open() as tunelens:
-        table = Table("id", "state", "name", "samples", "classes", header_style="dim", box=None)
+        table = listing("id", "state", "name", "samples", "classes")
         for dataset in tunelens.browse("datasets"):
             profile = dataset.get("profile") or {}
             counts = str(profile.get("samples", "-")), str(len(profile.get("classes", [])) or "-")

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from client.api import Tunelens
 from client.commands.options import Connection
 from client.errors import Json, ProblemError
 from client.progress import metrics_table, state_text, watch
-from client.reporting import console, told_to_people
+from client.reporting import console, listing, told_to_people
 
 app = typer.Typer(help="Submits, watches, cancels and lists jobs.", no_args_is_help=True)
 
@@ -67,7 +66,7 @@ def list_(context: typer.Context) -> None:
     """Lists jobs, newest first."""
     connection: Connection = context.obj
     with told_to_people(), connection.open() as tunelens:
-        table = Table("id", "state", "name", "done", "test accuracy", "model", header_style="dim", box=None)
+        table = listing("id", "state", "name", "done", "test accuracy", "model")
         for job in tunelens.browse("jobs"):
             accuracy = ((job.get("metrics") or {}).get("test") or {}).get("accuracy")
             fraction = (job.get("progress") or {}).get("fraction")

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from client.commands.options import Connection
 from client.errors import Json, ProblemError
-from client.reporting import console, told_to_people
+from client.reporting import console, listing, told_to_people
 
 Model = Annotated[str, typer.Argument(help="A model's id, mdl_…, or an alias.")]
 
@@ -25,7 +24,7 @@ def predict(
     with told_to_people(), connection.open() as tunelens:
         prediction = tunelens.wait(tunelens.predict(model, images))
         _succeeded(prediction)
-        table = Table("image", "class", "probability", header_style="dim", box=None)
+        table = listing("image", "class", "probability")
         for image, item in zip(images, prediction["items"], strict=True):
             table.add_row(str(image), Text(item["label"], "bold"), f"{item['probability']:.4f}")
         console.print(table)
@@ -59,7 +58,7 @@ def models(context: typer.Context) -> None:
     """Lists trained models, newest first."""
     connection: Connection = context.obj
     with told_to_people(), connection.open() as tunelens:
-        table = Table("id", "backbone", "classes", "test accuracy", "aliases", header_style="dim", box=None)
+        table = listing("id", "backbone", "classes", "test accuracy", "aliases")
         for model in tunelens.browse("models"):
             accuracy = ((model.get("metrics") or {}).get("test") or {}).get("accuracy")
             backbone = model["backbone"]
@@ -77,7 +76,7 @@ def backbones(context: typer.Context) -> None:
     """Lists what can be fine-tuned, and where its weights would come from."""
     connection: Connection = context.obj
     with told_to_people(), connection.open() as tunelens:
-        table = Table("name", "source", "parameters", "input", "weights", "license", header_style="dim", box=None)
+        table = listing("name", "source", "parameters", "input", "weights", "license")
         for entry in tunelens.backbones():
             count = f"{entry['parameters'] / 1e6:.1f} M" if entry["parameters"] else "-"
             style = "bold" if entry.get("default") else None

@@ -1,19 +1,51 @@
 """The explain worker's two tasks and the networks that they share."""
 
-import torch
+import logging
+import threading
+import time
 
+import torch
+from PIL import Image
+
+from service.specs.explanations import ExplanationSpec, Method, MethodParameters
+from worker.backbones.building import build_network
+from worker.backbones.trained import TrainedNetwork
+from worker.explaining.explainer import explain_images
+from worker.explaining.rendering import heatmap_png, overlay_png
 from worker.runtime.context import Runtime
 from worker.runtime.model_cache import ModelCache
 from worker.runtime.servings import Serving, compute_explanation, compute_prediction
 
+log = logging.getLogger(__name__)
+
 
 def make_servings(runtime: Runtime) -> tuple[Serving, Serving]:
-    """Predictions and explanations over one model cache."""
+    """Predictions and explanations over one model cache; what loads lazily is loaded in the background."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if runtime.settings.worker_threads:
         torch.set_num_threads(runtime.settings.worker_threads)
     models = ModelCache(runtime.store, runtime.settings.model_cache_bytes, device)
+    threading.Thread(target=warm_up, args=(device,), name="warm-up", daemon=True).start()
     return (
         Serving(runtime, models, "predictions", compute_prediction),
         Serving(runtime, models, "explanations", compute_explanation),
     )
+
+
+def warm_up(device: torch.device) -> None:
+    """Explains one picture by each method, so that the first client does not wait for imports and first kernels."""
+    started = time.monotonic()
+    network = build_network("small_cnn", classes=2, dropout=0.0, image_size=32).requires_grad_(False).eval()
+    trained = TrainedNetwork(network.to(device), ["a", "b"], "small_cnn", 32, device)
+    picture = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    methods: dict[Method, MethodParameters] = {
+        "grad_cam": MethodParameters(),
+        "shap": MethodParameters(evaluations=32),
+    }
+    for method, parameters in methods.items():
+        spec = ExplanationSpec(method=method, parameters=parameters)
+        explanation = explain_images(trained, [picture], spec, progress=lambda _done, _total: None)
+        attributions = explanation.items[0].targets[0].attributions
+        heatmap_png(attributions, size=picture.size)
+        overlay_png(picture, attributions)
+    log.info("warm after %.1f s", time.monotonic() - started)
