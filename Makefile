@@ -11,8 +11,8 @@ STAMP := $(VENV)/.installed
 # PYTHON=/path/to/python3.12 chooses the interpreter; otherwise the first usable one is taken.
 PYTHON ?=
 
-# Several processes share the cores here; threads that spin while they wait would starve the others.
-export OMP_WAIT_POLICY ?= PASSIVE
+# Several processes share the cores here; OpenMP threads that spin for long while they wait would starve the others.
+export GOMP_SPINCOUNT ?= 1000
 
 .PHONY: help demo up install test check lint format benchmarks clean
 

@@ -3,9 +3,9 @@
     python benchmarks/grad_cam.py [--repeats 30] [--batch 1]
 
 EfficientNet-Lite0 with its packaged weights at 224 pixels, one class per image at the last map. All methods take
-turns in every repeat; the medians of the ratios within a repeat count. "ours" answers the prediction as well as the map; captum is given the class
-for free and, as "predict + captum", finds it by a forward first. "whole request" is `explain_images` from the decoded
-picture, with its two PNGs.
+turns in every repeat; the medians of the ratios within a repeat count. "ours" answers the prediction as well as the
+map; captum is given the class for free and, as "predict + captum", finds it by a forward first. "whole request" is
+`explain_images` from the decoded picture, with its two PNGs.
 """
 
 import argparse

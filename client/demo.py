@@ -70,7 +70,8 @@ class Demo:
         self._say("What the model is worth: test split, validation split, and always guessing the commonest class")
         self.console.print(metrics_table(job["metrics"]))
         lines = [f"[bold]{path}[/bold]  {what}" for path, what in pictures]
-        self.console.print(Panel("\n".join(lines), title="Pictures", title_align="left", border_style="green"))
+        panel = Panel("\n".join(lines), title="Pictures", title_align="left", border_style="green", expand=False)
+        self.console.print(panel)
         return float(job["metrics"]["test"]["accuracy"])
 
     @contextmanager

@@ -44,7 +44,7 @@ def told_to_people() -> Iterator[None]:
 
 def fail(message: str, *, title: str) -> None:
     """Shows the message and exits with 1."""
-    error_console.print(Panel(Text(message), title=title, title_align="left", border_style="red"))
+    error_console.print(Panel(Text(message), title=title, title_align="left", border_style="red", expand=False))
     raise typer.Exit(1)
 
 

@@ -3,6 +3,7 @@ nudge left behind.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 POLLING_SECONDS = 0.005
 SOCKET_TIMEOUT_SECONDS = 2.0
+LEFT_BEHIND_SECONDS = 3600.0
 
 
 class Nudges(Protocol):
@@ -25,6 +27,9 @@ class Nudges(Protocol):
 
     def nudge(self, task: str) -> None:
         """Wakes a worker; never raises for a broker that is away."""
+
+    def broker_answers(self) -> bool:
+        """Whether the broker can be reached now."""
 
 
 class CeleryNudges:
@@ -39,6 +44,15 @@ class CeleryNudges:
             self._celery.send_task(task, queue=QUEUE_OF[task], retry=False, ignore_result=True)
         except (OperationalError, OSError) as error:
             log.warning("nudge %s not sent (%s): the sweeper will", task, error.__class__.__name__)
+
+    def broker_answers(self) -> bool:
+        """Connects once, within the socket timeout."""
+        with self._celery.connection_for_write() as connection:
+            try:
+                connection.connect()
+            except (*connection.connection_errors, OSError):
+                return False
+        return True
 
 
 def after_commit(nudges: Nudges, task: str) -> Callable[[], None]:
@@ -77,6 +91,9 @@ def _filesystem_options(settings: Settings) -> dict[str, Any]:
     folder = settings.data_dir / "broker"
     for name in ("messages", "control"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    for left in (*folder.glob("messages/*.taken"), *folder.glob("messages/*.part")):
+        if time.time() - left.stat().st_mtime > LEFT_BEHIND_SECONDS:
+            left.unlink(missing_ok=True)
     return {
         "data_folder_in": str(folder / "messages"),
         "data_folder_out": str(folder / "messages"),

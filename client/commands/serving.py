@@ -58,6 +58,7 @@ def _welcome(embedded: Embedded) -> None:
     table.add_row("API docs", f"{embedded.url}/docs")
     table.add_row("logs", f"{embedded.logs}/{{api,train,explain}}.log")
     seconds = sum(embedded.phases.values())
-    console.print(Panel(table, title=f"Tunelens is ready ({seconds:.1f} s)", title_align="left", border_style="green"))
+    title = f"Tunelens is ready ({seconds:.1f} s)"
+    console.print(Panel(table, title=title, title_align="left", border_style="green", expand=False))
     say(f'curl -H "Authorization: Bearer {embedded.admin_key}" {embedded.url}/v1/backbones')
     say("\nCtrl-C stops it; unfinished jobs go on at the next start.")

@@ -1,5 +1,6 @@
 """Trials and their epochs in the store."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import exists, func, select, update
@@ -41,6 +42,11 @@ class Trials:
         """One trial of a job."""
         query = select(TrialRow).where(TrialRow.job_id == job_id, TrialRow.number == number)
         return self._session.scalars(query).one_or_none()
+
+    def live(self, trial_ids: Iterable[str]) -> set[str]:
+        """Those of the trials that are queued or running."""
+        query = select(TrialRow.id).where(TrialRow.id.in_(list(trial_ids)), TrialRow.state.in_(("queued", "running")))
+        return set(self._session.scalars(query))
 
     def cancel_queued(self, job_id: str) -> None:
         """Ends what has not begun."""

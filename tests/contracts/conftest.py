@@ -22,6 +22,9 @@ class Recorded:
     def nudge(self, task: str) -> None:
         self.sent.append(task)
 
+    def broker_answers(self) -> bool:
+        return True
+
 
 @dataclass
 class Api:

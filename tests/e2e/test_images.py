@@ -202,6 +202,7 @@ def test_cancel_ends_the_child(live: Live) -> None:
     assert live.client.cancel_job(waiting["id"], wait_seconds=10)["state"] == "cancelled"
     assert live.client.cancel_job(running["id"], wait_seconds=10)["state"] == "cancelled"
     assert gone(pid)
+    until(lambda: list((live.embedded.data_dir / "scratch" / "trials").iterdir()) == [])
     assert live.client.get(running["id"])["model_id"] is None
     with live.http as http:
         again = http.post(f"/v1/jobs/{running['id']}/cancel")

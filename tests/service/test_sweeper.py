@@ -21,6 +21,9 @@ class Recorded:
     def nudge(self, task: str) -> None:
         self.sent.append(task)
 
+    def broker_answers(self) -> bool:
+        return True
+
 
 def make_sweeper(store: Store) -> tuple[Sweeper, Recorded]:
     nudges = Recorded()

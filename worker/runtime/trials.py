@@ -25,6 +25,8 @@ from worker.runtime.work import work_trial
 from worker.training.order import TrialOrder, TrialOutcome
 
 log = logging.getLogger(__name__)
+WALL_GRACE_SECONDS = 120.0
+"""The trial itself stops in time and still scores and writes its result."""
 STOPPING_STATES = ("cancelling", "pausing", *TERMINAL)
 
 
@@ -46,13 +48,9 @@ class TrialRun:
         child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
         supervisor = Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish)
         try:
-            ending = supervisor.run()
-            self._conclude(ending)
+            self._conclude(supervisor.run())
         except LeaseLost:
             log.warning("trial %s is somebody else's now", self.lease.row_id)
-            return
-        if not isinstance(ending, GaveUp | Crashed):
-            shutil.rmtree(order.scratch, ignore_errors=True)
 
     def _order(self) -> TrialOrder:
         settings, store = self.runtime.settings, self.runtime.store
@@ -86,7 +84,7 @@ class TrialRun:
         return Watch(
             heartbeat_seconds=settings.heartbeat_seconds,
             grace_seconds=settings.cancel_grace_seconds,
-            wall_seconds=self._spec.limits.wall_seconds,
+            wall_seconds=self._spec.limits.wall_seconds + WALL_GRACE_SECONDS,
             stall_seconds=settings.stall_seconds,
             memory_bytes=settings.memory_limit_bytes,
         )
@@ -200,6 +198,16 @@ def claim_trial(runtime: Runtime) -> Lease | None:
         data = {"number": trial.number, "state": "running", "attempt": trial.attempt}
         work.events.append(trial.job_id, "trial", f"trial {trial.number} running", data=data)
         return lease
+
+
+def remove_old_scratch(runtime: Runtime) -> None:
+    """Removes the scratch of trials that can no longer go on from it."""
+    folders = {path.name: path for path in (runtime.settings.scratch / "trials").glob("*")}
+    if folders:
+        with runtime.store.read() as work:
+            live = work.trials.live(folders)
+        for name in folders.keys() - live:
+            shutil.rmtree(folders[name], ignore_errors=True)
 
 
 def _path_of(outcome: TrialOutcome, name: str) -> Path:

@@ -11,7 +11,8 @@ from service.specs.tasks import ADVANCE_JOB, EXPLAIN, PREDICT, RUN_TRIALS, VALID
 from service.store import Lease
 from worker.runtime.advance import advance
 from worker.runtime.context import Runtime
-from worker.runtime.trials import TrialRun, claim_trial
+from worker.runtime.devices import Device
+from worker.runtime.trials import TrialRun, claim_trial, remove_old_scratch
 from worker.runtime.validations import ValidationRun
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,15 @@ def run_trials(runtime: Runtime) -> None:
     if device is None:
         return
     try:
-        take_all(runtime, lambda: claim_trial(runtime), lambda lease: TrialRun(runtime, lease, device).run())
+        take_all(runtime, lambda: claim_trial(runtime), lambda lease: run_one(runtime, lease, device))
     finally:
         runtime.give_device(device)
+
+
+def run_one(runtime: Runtime, lease: Lease, device: Device) -> None:
+    """One trial, and the scratch of all that are over."""
+    TrialRun(runtime, lease, device).run()
+    remove_old_scratch(runtime)
 
 
 def validate_datasets(runtime: Runtime) -> None:

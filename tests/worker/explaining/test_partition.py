@@ -47,7 +47,7 @@ def test_adds_up_to_what_serving_answers(trained: TrainedNetwork, baseline: str)
         assert target.space == "probability"
     assert found.baseline is not None
     assert found.baseline["kind"] == baseline
-    assert found.parameters == {"explainer": "partition", "evaluations": 120, "baseline": baseline, "batch_size": 49}
+    assert found.parameters == {"explainer": "partition", "evaluations": 120, "baseline": baseline, "batch_size": 64}
 
 
 def test_agrees_with_shap(trained: TrainedNetwork) -> None:
@@ -115,7 +115,7 @@ def test_stops_when_asked(trained: TrainedNetwork) -> None:
 
     with pytest.raises(Stopped):
         explain_images(trained, PICTURES, ExplanationSpec(method="shap"), progress=progress)
-    assert calls[-1] <= 60 + 49
+    assert calls[-1] <= 60 + 64
 
 
 def test_blur_keeps_the_mean_and_hides_the_detail() -> None:

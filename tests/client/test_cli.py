@@ -1,0 +1,143 @@
+"""The commands over a service of canned answers: what a person sees, and the exit code."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from client.cli import app
+from client.commands import options
+from tests.client.service import Answer, FakeService, answer, event, problem, stream
+
+DATASET = {
+    "id": "ds_0123456789abcdef0123",
+    "state": "ready",
+    "name": "pets",
+    "profile": {"samples": 3, "classes": [{"name": "cat", "samples": 1}, {"name": "dog", "samples": 2}]},
+    "warnings": [{"code": "class-imbalance", "message": "few cats"}],
+}
+JOB = {
+    "id": "job_0123456789abcdef0123",
+    "state": "succeeded",
+    "name": None,
+    "spec": {"training": {"epochs": 1}},
+    "progress": {"fraction": 1.0},
+    "metrics": {"test": {"accuracy": 0.75}, "baseline": {"accuracy": 0.5}},
+    "model_id": "mdl_0123456789abcdef0123",
+}
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> FakeService:
+    service = FakeService()
+    monkeypatch.setattr(options, "connect", lambda *_: service.client())
+    return service
+
+
+def run(service: FakeService, *arguments: str, answers: list[Answer]) -> Result:
+    service.answers.extend(answers)
+    result = CliRunner().invoke(app, list(arguments))
+    assert service.answers == [], result.output
+    return result
+
+
+def page(*resources: object) -> httpx.Response:
+    return answer({"data": list(resources), "next_cursor": None})
+
+
+def test_an_upload_says_what_was_found(service: FakeService, tmp_path: Path) -> None:
+    archive = tmp_path / "pets.zip"
+    archive.write_bytes(b"PK")
+    result = run(service, "datasets", "upload", str(archive), answers=[answer(DATASET, 201)])
+    assert result.exit_code == 0
+    assert "3 images of cat (1), dog (2)" in result.output
+    assert "class-imbalance: few cats" in result.output
+
+
+def test_a_rejected_upload_says_why(service: FakeService, tmp_path: Path) -> None:
+    archive = tmp_path / "pets.zip"
+    archive.write_bytes(b"PK")
+    faults = [{"loc": ["cat/1.png"], "code": "image-corrupt", "message": "pixels are missing"}]
+    rejected = {**DATASET, "state": "rejected", "problem": {"title": "Corrupt", "detail": "", "errors": faults}}
+    result = run(service, "datasets", "upload", str(archive), answers=[answer(rejected, 201)])
+    assert result.exit_code == 1
+    assert "cat/1.png: pixels are missing" in result.output
+
+
+def test_a_submitted_job_is_watched_to_its_model(service: FakeService) -> None:
+    told = stream(
+        event(1, "epoch", epoch=1, train_loss=0.5, validation_loss=0.25), event(2, "state", state="succeeded")
+    )
+    answers: list[Answer] = [answer({**JOB, "state": "queued"}, 201), told, answer(JOB)]
+    result = run(service, "jobs", "submit", "ds_1", "--set", "training.epochs=1", answers=answers)
+    assert result.exit_code == 0, result.output
+    assert service.bodies[0] == b'{"dataset_id":"ds_1","training":{"epochs":1}}'
+    for text in ("epoch 1: train loss 0.5000", "0.7500", str(JOB["model_id"])):
+        assert text in result.output
+
+
+def test_a_failed_job_is_a_failed_command(service: FakeService) -> None:
+    failed = {**JOB, "state": "failed", "problem": {"title": "Diverged", "detail": "The loss stopped being finite."}}
+    result = run(service, "jobs", "watch", "job_1", answers=[answer(JOB), stream(event(1, "state", state="failed")),
+                                                             answer(failed)])  # fmt: skip
+    assert result.exit_code == 1
+    assert "The loss stopped being finite." in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "resource", "shown"),
+    [
+        (["datasets", "list"], DATASET, [DATASET["id"], "ready", "pets"]),
+        (["jobs", "list"], JOB, [JOB["id"], JOB["model_id"], "0.7500", "100%"]),
+        (
+            ["models"],
+            {
+                "id": "mdl_0123456789abcdef0123",
+                "backbone": "resnet18",
+                "classes": ["a"],
+                "metrics": {},
+                "aliases": ["x"],
+            },
+            ["mdl_0123456789abcdef0123", "resnet18", "x"],
+        ),
+    ],
+)
+def test_lists_show_whole_ids(service: FakeService, arguments: list[str], resource: object, shown: list[str]) -> None:
+    result = run(service, *arguments, answers=[page(resource)])
+    assert result.exit_code == 0, result.output
+    for text in shown:
+        assert text in result.output
+
+
+def test_a_cancelled_job_is_waited_for(service: FakeService) -> None:
+    cancelling, cancelled = {"id": "job_1", "state": "cancelling"}, {"id": "job_1", "state": "cancelled"}
+    result = run(service, "jobs", "cancel", "job_1", answers=[answer(cancelling), answer(cancelled)])
+    assert "job_1 is cancelled" in result.output
+
+
+def test_an_explanation_becomes_a_picture_beside_the_image(service: FakeService, tmp_path: Path) -> None:
+    image = tmp_path / "cat.jpg"
+    image.write_bytes(b"\xff\xd8")
+    targets = [{"label": "cat", "overlay_url": "/v1/explanations/exp_1/items/0/cat/overlay.png"}]
+    explained = {"id": "exp_1", "state": "succeeded", "items": [{"targets": targets}]}
+    answers: list[Answer] = [answer(explained), httpx.Response(200, content=b"png")]
+    result = run(service, "explain", "mdl_1", str(image), "--method", "shap", "--target", "cat", answers=answers)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "cat.shap.png").read_bytes() == b"png"
+    assert b'{"method": "shap", "parameters": {}, "targets": ["cat"]}' in service.bodies[0]
+
+
+def test_a_prediction_names_each_image(service: FakeService, tmp_path: Path) -> None:
+    image = tmp_path / "cat.jpg"
+    image.write_bytes(b"\xff\xd8")
+    predicted = {"id": "prd_1", "state": "succeeded", "items": [{"label": "cat", "probability": 0.93}]}
+    result = run(service, "predict", "pets-model", str(image), answers=[answer(predicted)])
+    assert "0.9300" in result.output
+    assert service.requests[0].url.path == "/v1/models/pets-model/predictions"
+
+
+def test_a_refusal_is_shown_with_its_reason(service: FakeService) -> None:
+    result = run(service, "datasets", "delete", "ds_1", answers=[problem("conflict", 409)])
+    assert result.exit_code == 1
+    assert "Conflict (conflict, 409)" in result.output
