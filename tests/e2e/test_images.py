@@ -5,7 +5,6 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.live import COLOURS, Live, children_of, epochs_done, gone, live_service, square_png, until
+from tests.live import COLOURS, Live, live_service, square_png
 from worker.backbones.trained import TrainedNetwork, load_trained
 
 pytestmark = pytest.mark.timeout(240)
@@ -192,76 +191,3 @@ def test_a_damaged_image_is_refused_with_its_place(live: Live, job: dict[str, An
     body = answer.json()
     assert (answer.status_code, body["type"]) == (422, "/problems/image-corrupt")
     assert body["errors"][0]["loc"] == ["body", "file", 1]
-
-
-def test_cancel_ends_the_child(live: Live) -> None:
-    running = live.learn(epochs=500)
-    waiting = live.learn(epochs=500)
-    until(lambda: epochs_done(live, running["id"]) >= 1)
-    (pid,) = live.trial_pids()
-    assert live.client.cancel_job(waiting["id"], wait_seconds=10)["state"] == "cancelled"
-    assert live.client.cancel_job(running["id"], wait_seconds=10)["state"] == "cancelled"
-    assert gone(pid)
-    until(lambda: list((live.embedded.data_dir / "scratch" / "trials").iterdir()) == [])
-    assert live.client.get(running["id"])["model_id"] is None
-    with live.http as http:
-        again = http.post(f"/v1/jobs/{running['id']}/cancel")
-        assert (again.status_code, again.json()["type"]) == (409, "/problems/conflict")
-        assert "`cancelled`" in again.json()["detail"]
-        assert http.delete(f"/v1/jobs/{running['id']}").status_code == 204
-        assert http.get(f"/v1/jobs/{running['id']}").status_code == 404
-
-
-def test_pause_and_resume_give_the_same_figures(live: Live, job: dict[str, Any]) -> None:
-    fields = {"epochs": 12}
-    straight = live.client.wait(live.learn(**fields), timeout_seconds=120)
-    paused = live.learn(**fields)
-    until(lambda: epochs_done(live, paused["id"]) >= 2)
-    with live.http as http:
-        answer = http.post(f"/v1/jobs/{paused['id']}/pause", headers={"Prefer": "wait=20"}).json()
-        assert (answer["state"], answer["model_id"]) == ("paused", None)
-        assert children_of(live.pid("train worker"))
-        assert live.trial_pids() == []
-        assert http.post(f"/v1/jobs/{paused['id']}/resume").status_code == 200
-    resumed = live.client.wait(paused["id"], timeout_seconds=120)
-    assert resumed["metrics"] == straight["metrics"]
-    states = [event.data["state"] for event in live.client.events(paused["id"]) if event.type == "state"]
-    assert states == ["queued", "running", "pausing", "paused", "queued", "running", "succeeded"]
-
-
-def test_divergence_is_told(live: Live) -> None:
-    wild = {"learning_rate": 100.0, "optimizer": "sgd", "gradient_clip_norm": None, "epochs": 10}
-    job = live.client.wait(live.learn(backbone="simple_nn", **wild), timeout_seconds=60)
-    assert (job["state"], job["problem"]["type"]) == ("failed", "/problems/diverged")
-
-
-def test_a_dry_run_accepts_nothing(live: Live, job: dict[str, Any]) -> None:
-    before = len(list(live.client.browse("jobs")))
-    plan = live.client.submit_job(job["spec"], dry_run=True)
-    assert plan["spec"] == job["spec"]
-    assert plan["trials"] == 1
-    assert len(list(live.client.browse("jobs"))) == before
-
-
-def test_cascade_deletes_all_that_was_learned(live: Live, pictures: list[bytes]) -> None:
-    job = live.client.wait(live.learn(epochs=1), timeout_seconds=60)
-    explanation = live.client.explain(job["model_id"], pictures[:1], {"method": "grad_cam"})
-    urls = [
-        f"/v1/datasets/{job['dataset_id']}",
-        f"/v1/jobs/{job['id']}",
-        f"/v1/models/{job['model_id']}",
-        f"/v1/models/{job['model_id']}/artifacts/model.safetensors",
-        f"/v1/explanations/{explanation['id']}",
-        explanation["items"][0]["targets"][0]["overlay_url"],
-    ]
-    with live.http as http:
-        assert {http.get(url).status_code for url in urls} == {200}
-        assert http.delete(f"/v1/datasets/{job['dataset_id']}?cascade=true").status_code == 204
-        assert {http.get(url).status_code for url in urls} == {404}
-
-
-def test_keys_are_found_only_where_they_belong(live: Live) -> None:
-    data_dir: Path = live.embedded.data_dir
-    assert (data_dir / "admin.key").stat().st_mode & 0o777 == 0o600
-    for log in live.embedded.logs.glob("*.log"):
-        assert live.embedded.admin_key not in log.read_text()
