@@ -8,7 +8,7 @@ from torch import Tensor
 
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.baselines import Baseline, baseline_images, describe_baseline
-from worker.explaining.folded import UNMASKED, images_at_once, quickened
+from worker.explaining.folded import AT_ONCE, UNMASKED, images_at_once, quickened
 from worker.explaining.meter import Meter
 from worker.explaining.partition_tree import FloatArray, Mask, owen_values
 from worker.explaining.results import Attributed, Attribution, ChooseTargets
@@ -22,7 +22,8 @@ SKETCH_EVALUATIONS = 128
 class Partition:
     """The method `shap` for images: Owen values over a tree of regions, in probabilities.
 
-    Hidden regions show a baseline, at the network's resolution. All targets of an image come from the same forwards.
+    Hidden regions show a baseline, at the network's resolution. Regions are chosen in rounds of `AT_ONCE` masks
+    whatever number of them is sent through at once, so that the map does not depend on the machine. All targets of an image come from the same forwards.
     The budget holds the two answers to the whole image and the one to the hidden image as well.
     """
 
@@ -106,7 +107,7 @@ class Partition:
 
         budget = self.evaluations - UNMASKED
         cells = grid_cells(self._image_size)
-        owen = owen_values(game, cells=cells, evaluations=budget, batch_size=size, full=full)
+        owen = owen_values(game, cells=cells, evaluations=budget, batch_size=max(AT_ONCE, size), full=full)
         return [
             Attribution(
                 index,

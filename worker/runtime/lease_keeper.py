@@ -1,4 +1,4 @@
-"""A lease renewed in the background, for work that is done in the worker's own process."""
+"""A lease renewed in the background, whatever the work is waiting for: a child that starts, a large download."""
 
 import logging
 import threading

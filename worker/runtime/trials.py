@@ -19,6 +19,7 @@ from worker.runtime.child import Order
 from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
+from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
 from worker.runtime.supervision import Supervisor, Watch, Wish
 from worker.runtime.work import work_trial
@@ -41,16 +42,18 @@ class TrialRun:
     def run(self) -> None:
         """Ends with the trial finished, failed, or back in the queue; writes nothing once the lease is lost."""
         try:
-            order = self._order()
-        except ArtifactCorrupt as error:
-            self._conclude(Crashed(error.detail))
-            return
-        child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
-        supervisor = Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish)
-        try:
-            self._conclude(supervisor.run())
+            with LeaseKeeper(self._renew, self.runtime.settings.heartbeat_seconds):
+                self._conclude(self._ending())
         except LeaseLost:
             log.warning("trial %s is somebody else's now", self.lease.row_id)
+
+    def _ending(self) -> Ending:
+        try:
+            order = self._order()
+        except ArtifactCorrupt as error:
+            return Crashed(error.detail)
+        child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
+        return Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
 
     def _order(self) -> TrialOrder:
         settings, store = self.runtime.settings, self.runtime.store
@@ -91,6 +94,10 @@ class TrialRun:
 
     def _wish(self) -> Wish:
         return "stop" if self.runtime.draining.is_set() else "go_on"
+
+    def _renew(self) -> None:
+        with self.runtime.store.work(quick=True) as work:
+            work.trials.leases.renew(self.lease)
 
     def _beat(self) -> Wish:
         with self.runtime.store.work(quick=True) as work:
@@ -133,8 +140,6 @@ class TrialRun:
         for file in outcome.files:
             with file.path.open("rb") as source:
                 stored[file.name] = self.runtime.store.artifacts.write(source, file.media_type)
-            with self.runtime.store.work(quick=True) as work:
-                work.trials.leases.renew(self.lease)
         config = json.loads(_path_of(outcome, "config.json").read_text())
         with self.runtime.store.work() as work:
             for name, artifact in stored.items():

@@ -12,6 +12,7 @@ from worker.runtime.archives import fetch_archive
 from worker.runtime.child import Order
 from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
+from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
 from worker.runtime.supervision import Supervisor, Watch, Wish
 from worker.runtime.work import ValidationOrder, work_validation
@@ -29,17 +30,22 @@ class ValidationRun:
 
     def run(self) -> None:
         """Ends with the dataset ready or rejected, or back in the queue."""
+        try:
+            with LeaseKeeper(self._renew, self.runtime.settings.heartbeat_seconds):
+                self._conclude(self._ending())
+        except LeaseLost:
+            log.info("dataset %s is gone, or somebody else's now", self.lease.row_id)
+
+    def _ending(self) -> Ending:
         store, settings = self.runtime.store, self.runtime.settings
         with store.read() as work:
             artifact = work.artifacts.find(self.lease.row_id, ARCHIVE)
         if artifact is None:
-            return
+            raise LeaseLost("The dataset was deleted.")
         try:
             archive = fetch_archive(store, artifact, settings.cache)
         except ArtifactCorrupt as error:
-            self._conclude(Crashed(error.detail))
-            return
-        child = start_child(work_validation, Order(ValidationOrder(archive)))
+            return Crashed(error.detail)
         watch = Watch(
             heartbeat_seconds=settings.heartbeat_seconds,
             grace_seconds=settings.cancel_grace_seconds,
@@ -47,17 +53,18 @@ class ValidationRun:
             stall_seconds=settings.stall_seconds,
             memory_bytes=settings.memory_limit_bytes,
         )
-        try:
-            self._conclude(Supervisor(child, watch, beat=self._beat, record=self._record, wish=self._wish).run())
-        except LeaseLost:
-            log.info("dataset %s is gone, or somebody else's now", self.lease.row_id)
+        child = start_child(work_validation, Order(ValidationOrder(archive)))
+        return Supervisor(child, watch, beat=self._beat, record=self._record, wish=self._wish).run()
 
     def _wish(self) -> Wish:
         return "stop" if self.runtime.draining.is_set() else "go_on"
 
-    def _beat(self) -> Wish:
+    def _renew(self) -> None:
         with self.runtime.store.work(quick=True) as work:
             work.datasets.leases.renew(self.lease)
+
+    def _beat(self) -> Wish:
+        self._renew()
         return "go_on"
 
     def _record(self, report: Report) -> None:

@@ -47,7 +47,7 @@ def test_adds_up_to_what_serving_answers(trained: TrainedNetwork, baseline: str)
         assert target.space == "probability"
     assert found.baseline is not None
     assert found.baseline["kind"] == baseline
-    assert found.parameters == {"explainer": "partition", "evaluations": 120, "baseline": baseline, "batch_size": 64}
+    assert found.parameters == {"explainer": "partition", "evaluations": 120, "baseline": baseline, "batch_size": 32}
 
 
 def test_agrees_with_shap(trained: TrainedNetwork) -> None:
@@ -83,13 +83,14 @@ def test_batch_equals_singles_and_repeats_itself(trained: TrainedNetwork) -> Non
         assert (together.items[i].targets[0].attributions == again.items[i].targets[0].attributions).all()
 
 
-def test_smaller_batches_change_little(trained: TrainedNetwork) -> None:
-    """The order of exploration depends on the batch, what is found hardly does."""
-    one, other = (
+def test_batches_change_little(trained: TrainedNetwork) -> None:
+    """Smaller ones only the rounding; larger ones the order of exploration, hardly what is found."""
+    small, usual, large = (
         on_eight(explained(trained, evaluations=500, batch_size=size).items[0].targets[0].attributions)
-        for size in (2, 128)
+        for size in (3, 32, 128)
     )
-    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.98
+    np.testing.assert_allclose(small, usual, atol=1e-5)
+    assert np.corrcoef(usual.ravel(), large.ravel())[0, 1] > 0.98
 
 
 @pytest.mark.parametrize("evaluations", [32, 101])
@@ -115,7 +116,7 @@ def test_stops_when_asked(trained: TrainedNetwork) -> None:
 
     with pytest.raises(Stopped):
         explain_images(trained, PICTURES, ExplanationSpec(method="shap"), progress=progress)
-    assert calls[-1] <= 60 + 64
+    assert calls[-1] <= 60 + 32
 
 
 def test_blur_keeps_the_mean_and_hides_the_detail() -> None:
