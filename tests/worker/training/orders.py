@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from PIL import Image
 from service.specs.datasets import ImageSample, Manifest, Split
 from service.specs.jobs import JobSpec
 from worker.backbones.sources import WeightSources
-from worker.training.order import EpochRecord, TrialOrder
+from worker.training.order import EpochRecord, TrialOrder, TrialOutcome
+from worker.training.trial import run_trial
 
 CLASSES = ("blue", "green", "red")
 
@@ -103,3 +104,30 @@ class RecordingSink:
 
     def stop_requested(self) -> bool:
         return self.stop_after is not None and len(self.epochs) >= self.stop_after
+
+
+EVERYTHING: dict[str, Any] = {
+    "training": {
+        "epochs": 5,
+        "ema_decay": 0.9,
+        "label_smoothing": 0.1,
+        "schedule": "plateau",
+        "class_weights": "balanced",
+    },
+    "augmentation": {"horizontal_flip": 0.5, "rotation_degrees": 5.0, "mixup_alpha": 0.2},
+    "backbone": {"dropout": 0.3},
+}
+
+
+def run(made: TrialOrder, **sink: Any) -> tuple[TrialOutcome, RecordingSink]:
+    recording = RecordingSink(**sink)
+    return run_trial(made, recording), recording
+
+
+def without_seconds(sink: RecordingSink) -> list[Any]:
+    return [replace(record, seconds=0.0) for record in sink.epochs]
+
+
+def scored(outcome: TrialOutcome, split: str, score: str = "accuracy") -> float:
+    value: float = outcome.metrics[split][score]  # type: ignore[index]
+    return value

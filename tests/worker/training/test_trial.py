@@ -1,7 +1,6 @@
 """Whole trials of a small network on small pictures."""
 
 import json
-from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -13,37 +12,21 @@ from safetensors.torch import load_file
 
 from service.errors import Diverged, Stopped, UnknownBackbone
 from service.specs.images import decode_image
-from tests.worker.training.orders import CLASSES, RecordingSink, order, spec, tinted, tinted_archive
+from tests.worker.training.orders import (
+    CLASSES,
+    EVERYTHING,
+    RecordingSink,
+    order,
+    run,
+    scored,
+    spec,
+    tinted,
+    tinted_archive,
+)
 from worker.backbones.sources import WeightSources
 from worker.backbones.trained import load_trained
 from worker.training.order import TrialOrder, TrialOutcome
 from worker.training.trial import run_trial
-
-EVERYTHING: dict[str, Any] = {
-    "training": {
-        "epochs": 5,
-        "ema_decay": 0.9,
-        "label_smoothing": 0.1,
-        "schedule": "plateau",
-        "class_weights": "balanced",
-    },
-    "augmentation": {"horizontal_flip": 0.5, "rotation_degrees": 5.0, "mixup_alpha": 0.2},
-    "backbone": {"dropout": 0.3},
-}
-
-
-def run(made: TrialOrder, **sink: Any) -> tuple[TrialOutcome, RecordingSink]:
-    recording = RecordingSink(**sink)
-    return run_trial(made, recording), recording
-
-
-def without_seconds(sink: RecordingSink) -> list[Any]:
-    return [replace(record, seconds=0.0) for record in sink.epochs]
-
-
-def scored(outcome: TrialOutcome, split: str, score: str = "accuracy") -> float:
-    value: float = outcome.metrics[split][score]  # type: ignore[index]
-    return value
 
 
 @pytest.fixture(scope="module")
@@ -104,60 +87,6 @@ def test_pictures_and_documents_are_readable(finished: tuple[TrialOrder, TrialOu
     assert "small_cnn" in card
     assert f"| accuracy | {scored(outcome, 'train'):.3f} |" in card
     json.dumps(outcome.metrics, allow_nan=False)
-
-
-def test_an_early_best_epoch_is_restored_also_after_resuming(tmp_path: Path) -> None:
-    monitor = {"monitor": "validation_accuracy", "patience": 100}
-    job = spec(training={"epochs": 6}, early_stopping=monitor)
-    whole, sink = run(order(tmp_path, job))
-    best = sink.epochs[whole.best_epoch - 1]
-    interrupted = order(tmp_path, job, scratch="interrupted")
-    with pytest.raises(Stopped):
-        run_trial(interrupted, RecordingSink(stop_after=5))
-    resumed, _ = run(interrupted)
-
-    assert whole.best_epoch < 5, "the example must be one whose best epoch is not its last"
-    assert scored(whole, "validation", "loss") == pytest.approx(best.validation_loss, rel=1e-5)
-    assert scored(whole, "validation", "loss") != pytest.approx(sink.epochs[-1].validation_loss, rel=1e-2)
-    assert resumed.metrics == whole.metrics
-
-
-@pytest.mark.parametrize("stop_after", [2, 4])
-def test_a_resumed_trial_ends_as_an_uninterrupted_one(tmp_path: Path, stop_after: int) -> None:
-    job = spec(**EVERYTHING)
-    whole, whole_sink = run(order(tmp_path, job))
-    interrupted = order(tmp_path, job, scratch="interrupted")
-    with pytest.raises(Stopped):
-        run_trial(interrupted, RecordingSink(stop_after=stop_after))
-    resumed, resumed_sink = run(interrupted)
-
-    assert ("log", f"Resumed after epoch {stop_after}.") in resumed_sink.events
-    assert without_seconds(resumed_sink) == without_seconds(whole_sink)
-    assert resumed.metrics == whole.metrics
-    assert resumed.best_epoch == whole.best_epoch
-    published = [load_file(folder / "model.safetensors") for folder in (tmp_path / "scratch", tmp_path / "interrupted")]
-    assert all(torch.equal(value, published[1][name]) for name, value in published[0].items())
-
-
-def test_resuming_from_a_damaged_checkpoint_ends_the_same(tmp_path: Path) -> None:
-    job = spec(training={"epochs": 4}, backbone={"dropout": 0.2})
-    whole, _ = run(order(tmp_path, job))
-    interrupted = order(tmp_path, job, scratch="interrupted")
-    with pytest.raises(Stopped):
-        run_trial(interrupted, RecordingSink(stop_after=3))
-    newest = interrupted.scratch / "checkpoint" / "epoch-00003.safetensors"
-    newest.write_bytes(newest.read_bytes()[:-1])
-    resumed, sink = run(interrupted)
-
-    assert ("log", "Resumed after epoch 2.") in sink.events
-    assert resumed.metrics == whole.metrics
-
-
-def test_a_finished_trial_asked_again_answers_the_same(tmp_path: Path) -> None:
-    made = order(tmp_path, spec(training={"epochs": 2}))
-    first, _ = run(made)
-    second, _ = run(made)
-    assert second.metrics == first.metrics
 
 
 def test_trials_are_reproducible_and_follow_the_seed(tmp_path: Path) -> None:
