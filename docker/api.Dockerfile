@@ -13,4 +13,4 @@ COPY --from=build /opt/tunelens /opt/tunelens
 ENV PATH=/opt/tunelens/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TUNELENS_DATA_DIR=/data TMPDIR=/data
 USER 10001:10001
 WORKDIR /data
-CMD ["uvicorn", "service.app:from_environment", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", "--timeout-graceful-shutdown", "10"]
+CMD ["uvicorn", "service.app:from_environment", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", "--timeout-graceful-shutdown", "4"]

@@ -52,10 +52,11 @@ def digest(secret: str) -> str:
 def authenticate(store: Store, authorization: str | None) -> Caller:
     """The caller behind an Authorization header; raises `Unauthenticated`."""
     scheme, _, secret = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not secret:
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or len(secret) < MIN_KEY_LENGTH:
         raise Unauthenticated("Send `Authorization: Bearer <key>`.")
     with store.read() as work:
-        row = work.keys.live(digest(secret.strip()))
+        row = work.keys.live(digest(secret))
     if row is None:
         raise Unauthenticated("The key is unknown, expired or revoked.")
     return Caller(row.id, row.project_id, frozenset(row.scopes))
@@ -76,15 +77,25 @@ def ensure_admin_key(store: Store, settings: Settings) -> Path | None:
     path = settings.data_dir / "admin.key"
     made = None
     if given is None and not path.exists():
-        given = new_secret()
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(given + "\n")
-        made = path
+        given, made = new_secret(), path
+        _write_secret(path, given)
     secret = given or path.read_text().strip()
+    if len(secret) < MIN_KEY_LENGTH:
+        raise ValueError(f"{path} holds no key; delete it and start again")
     with store.work() as work:
         if work.keys.by_digest(digest(secret)) is None:
             project = work.keys.project(DEFAULT_PROJECT)
             row = KeyRow(id=new_id("key"), project_id=project.id, name="admin", sha256=digest(secret), scopes=["admin"])
             work.keys.add(row)
     return made
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    """Whole or not at all, readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)

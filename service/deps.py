@@ -20,7 +20,7 @@ T = TypeVar("T")
 MAX_WAIT_SECONDS = 60.0
 FIRST_POLL_SECONDS = 0.005
 LAST_POLL_SECONDS = 0.5
-SETTLED = frozenset({"succeeded", "failed", "cancelled", "ready", "rejected", "paused"})
+SETTLED = frozenset({"succeeded", "failed", "cancelled", "pruned", "ready", "rejected", "paused"})
 
 
 class HasState(Protocol):

@@ -113,6 +113,10 @@ class UnsupportedMediaType(BadInput):
 class BadRange(BadInput):
     slug, title = "bad-range", "The byte range cannot be served"
 
+    def __init__(self, detail: str, *, size_bytes: int) -> None:
+        super().__init__(detail)
+        self.size_bytes = size_bytes
+
 
 class BudgetExceeded(BadInput):
     slug, title = "budget-exceeded", "The request costs more than is allowed"

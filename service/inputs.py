@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from service.errors import (
+    BudgetExceeded,
     Conflict,
     Fault,
     ImageError,
@@ -29,6 +30,8 @@ from service.store import Artifact, Store
 from service.store.datasets import MANIFEST
 
 SPLIT_ARTIFACT = "split.json"
+MAX_REQUEST_BYTES = 128 * 1024**2
+MAX_REQUEST_PIXELS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ async def _from_form(request: Request) -> Asked:
         raise TooManyItems(f"At most {MAX_INPUTS} inputs are taken in one request.")
     if not uploads:
         raise Invalid("No input was sent.", errors=[Fault(("body", "file"), "missing", "send 1 to 64 `file` parts")])
+    if sum(part.size or 0 for part in uploads) > MAX_REQUEST_BYTES:
+        raise PayloadTooLarge(f"At most {MAX_REQUEST_BYTES} bytes of images are taken in one request.")
     files = []
     for position, part in enumerate(uploads):
         if (part.size or 0) > MAX_IMAGE_BYTES:
@@ -104,13 +109,22 @@ async def _spec_part(part: object) -> dict[str, Any]:
 
 
 def check_images(files: Sequence[tuple[str, bytes]]) -> None:
-    """Looks at every image's header; raises the `ImageError` of the first that is refused, naming it."""
+    """Looks at every image's header.
+
+    Raises:
+        ImageError: of the first that is refused, naming it.
+        BudgetExceeded: they have too many pixels together.
+    """
+    pixels = 0
     for position, (_, data) in enumerate(files):
         try:
-            open_image(data)
+            width, height = open_image(data).size
+            pixels += width * height
         except ImageError as error:
             fault = Fault(("body", "file", position), error.slug, error.detail)
             raise type(error)(error.detail, errors=[fault]) from error
+    if pixels > MAX_REQUEST_PIXELS:
+        raise BudgetExceeded(f"At most {MAX_REQUEST_PIXELS} pixels are taken in one request.")
 
 
 def store_images(store: Store, files: Sequence[tuple[str, bytes]]) -> tuple[list[dict[str, Any]], list[Artifact]]:

@@ -9,11 +9,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from service.errors import Fault, Invalid, ServiceError, Unavailable
+from service.errors import BadRange, Conflict, Fault, Invalid, ServiceError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,8 @@ def install_handlers(app: FastAPI) -> None:
         assert isinstance(error, ServiceError)
         if error.slug == "internal":
             log.error("internal error: %s", error.detail, exc_info=error)
-        return problem_response(request, error.to_problem())
+        headers = {"Content-Range": f"bytes */{error.size_bytes}"} if isinstance(error, BadRange) else None
+        return problem_response(request, error.to_problem(), headers=headers)
 
     async def validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -129,6 +131,12 @@ def install_handlers(app: FastAPI) -> None:
         log.error("database: %s", error.__class__.__name__, exc_info=error)
         return problem_response(request, Unavailable("The database does not answer.").to_problem())
 
+    async def unstorable(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+        return problem_response(request, Invalid("The request holds text that cannot be kept.").to_problem())
+
+    async def raced(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+        return problem_response(request, Conflict("The resource was changed at the same moment.").to_problem())
+
     async def unexpected(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
         return problem_response(request, ServiceError("The service failed; the log has the reason.").to_problem())
 
@@ -136,6 +144,9 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(OperationalError, database_away)
+    app.add_exception_handler(PoolTimeout, database_away)
+    app.add_exception_handler(DataError, unstorable)
+    app.add_exception_handler(IntegrityError, raced)
     app.add_exception_handler(Exception, unexpected)
 
 

@@ -1,34 +1,22 @@
 """The door of every route: the key first, then the body, read strictly; repeats answered from the first answer."""
 
-import hashlib
 import json
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi.routing import APIRoute, APIRouter
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.auth import Caller, authenticate
-from service.errors import (
-    BadInput,
-    Fault,
-    IdempotencyInFlight,
-    IdempotencyMismatch,
-    Invalid,
-    MalformedJson,
-    UnsupportedMediaType,
-)
-from service.store import Store
-from service.store.tables import IdempotencyRow
+from service.errors import BadInput, Fault, Invalid, MalformedJson, UnsupportedMediaType
+from service.once import Handler, answer_once
 
 MAX_DEPTH = 32
 MAX_INTEGER_DIGITS = 19
 MAX_FORM_FILES = 1000
 MAX_FORM_FIELDS = 16
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class MalformedMultipart(BadInput):
@@ -65,7 +53,7 @@ class Door(APIRoute):
                 key = strict.headers.get("idempotency-key")
                 if strict.method != "POST" or key is None:
                     return await inner(strict)
-                return await _once(strict, caller, key, inner)
+                return await answer_once(strict, caller.project_id, key, inner)
             finally:
                 await strict.close()  # the form's temporary files
 
@@ -127,13 +115,10 @@ def _is_form(route: APIRoute) -> bool:
 async def _read_body(request: StrictRequest, *, takes_json: bool, takes_form: bool) -> None:
     """Parses the body once, outside FastAPI's own catch-all, so that our errors stay ours."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if takes_form and media_type == "multipart/form-data":
-        try:
-            await request.form(max_files=MAX_FORM_FILES, max_fields=MAX_FORM_FIELDS)
-        except ClientDisconnect:
-            raise
-        except (ValueError, KeyError, AssertionError) as error:
-            raise MalformedMultipart("The multipart body cannot be parsed.") from error
+    if media_type == "multipart/form-data" and not takes_form:
+        raise UnsupportedMediaType("No form is taken here.")
+    if media_type == "multipart/form-data":
+        await _read_form(request)
         return
     if takes_form and not _also_json(request):
         raise UnsupportedMediaType("Send multipart/form-data.")
@@ -144,6 +129,17 @@ async def _read_body(request: StrictRequest, *, takes_json: bool, takes_form: bo
             await request.json()
     elif await request.body() and media_type == "application/json":
         await request.json()
+
+
+async def _read_form(request: StrictRequest) -> None:
+    try:
+        form = await request.form(max_files=MAX_FORM_FILES, max_fields=MAX_FORM_FIELDS)
+        for name, part in form.multi_items():
+            f"{name}{part if isinstance(part, str) else part.filename}".encode()
+    except ClientDisconnect:
+        raise
+    except (ValueError, KeyError, AssertionError) as error:
+        raise MalformedMultipart("The multipart body cannot be parsed.") from error
 
 
 def _check_form(request: StrictRequest, route: APIRoute) -> None:
@@ -163,74 +159,3 @@ def _check_form(request: StrictRequest, route: APIRoute) -> None:
 def _also_json(request: Request) -> bool:
     extra = request.scope["route"].openapi_extra or {}
     return "application/json" in extra.get("requestBody", {}).get("content", {})
-
-
-async def _once(request: StrictRequest, caller: Caller, key: str, inner: Handler) -> Response:
-    """Answers a repeated POST from the first answer; forgets the key when the request fails."""
-    if not 1 <= len(key) <= 255:
-        fault = Fault(("header", "Idempotency-Key"), "length", "1 to 255 characters")
-        raise Invalid("The Idempotency-Key is not valid.", errors=[fault])
-    store: Store = request.app.state.store
-    path = request.scope["path"]
-    place = (caller.project_id, f"{request.method} {path}"[:200], key)
-    fingerprint = await _fingerprint(request)
-
-    def reserve() -> IdempotencyRow | None:
-        with store.work() as work:
-            return work.idempotency.reserve(*place, fingerprint)
-
-    def conclude(response: Response | None) -> None:
-        with store.work() as work:
-            if response is None:
-                work.idempotency.release(*place)
-            else:
-                kept = {k: v for k, v in response.headers.items() if k in ("content-type", "location", "retry-after")}
-                status, body = response.status_code, _without_secrets(request, bytes(response.body))
-                work.idempotency.answer(*place, status=status, headers=kept, body=body)
-
-    first = await run_in_threadpool(reserve)
-    if first is not None:
-        if first.fingerprint != fingerprint:
-            raise IdempotencyMismatch("The idempotency key was first used with another request.")
-        if first.status is None:
-            raise IdempotencyInFlight("The first request with this idempotency key has not been answered yet.")
-        headers = {**(first.headers or {}), "Idempotency-Replayed": "true"}
-        return Response(first.body, status_code=first.status, headers=headers)
-    response = None
-    try:
-        response = await inner(request)
-    finally:
-        await run_in_threadpool(conclude, response)
-    return response
-
-
-def _without_secrets(request: Request, body: bytes) -> bytes:
-    """What may be kept of an answer: a replay leaves out what its route shows once."""
-    hidden = (request.scope["route"].openapi_extra or {}).get("x-shown-once")
-    if not hidden:
-        return body
-    return json.dumps({key: value for key, value in json.loads(body).items() if key not in hidden}).encode()
-
-
-async def _fingerprint(request: StrictRequest) -> str:
-    """What makes two requests the same: the query and the body, for forms their parts and not their boundary."""
-    digest = hashlib.sha256(request.scope["query_string"])
-    form: FormData | None = getattr(request, "_form", None)
-    if form is None:
-        digest.update(await request.body())
-        return digest.hexdigest()
-    for name, part in form.multi_items():
-        digest.update(f"\0{name}\0".encode())
-        if isinstance(part, UploadFile):
-            digest.update((part.filename or "").encode())
-            digest.update(await run_in_threadpool(_file_digest, part))
-        else:
-            digest.update(part.encode())
-    return digest.hexdigest()
-
-
-def _file_digest(part: UploadFile) -> bytes:
-    part.file.seek(0)
-    digest = hashlib.file_digest(part.file, "sha256").digest()  # type: ignore[arg-type]
-    part.file.seek(0)
-    return digest

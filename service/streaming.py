@@ -34,12 +34,12 @@ def stream_artifact(store: Store, artifact: Artifact, range_header: str | None) 
 def _parse_range(header: str, size: int) -> tuple[int, int]:
     match = re.fullmatch(r"bytes=(\d{0,19})-(\d{0,19})", header.replace(" ", ""))
     if match is None or match[0] == "bytes=-":
-        raise BadRange("One range of bytes is served: `bytes=<first>-<last>`.")
+        raise BadRange("One range of bytes is served: `bytes=<first>-<last>`.", size_bytes=size)
     first, last = match[1], match[2]
     if first == "":
         start, stop = max(0, size - int(last)), size
     else:
         start, stop = int(first), min(size, int(last) + 1 if last else size)
     if start >= stop:
-        raise BadRange(f"The artifact has {size} bytes.")
+        raise BadRange(f"The artifact has {size} bytes.", size_bytes=size)
     return start, stop

@@ -82,10 +82,10 @@ class Sweeper:
             abandoned = work.artifacts.unowned(ABANDONED_SECONDS)
         if unfinished:
             self.nudges.nudge(ADVANCE_JOB)
-        self.store.artifacts.delete(abandoned)
         with self.store.work() as work:
             work.idempotency.purge()
             work.workers.forget(WORKER_FORGOTTEN_SECONDS)
+        self.store.artifacts.delete(abandoned)
 
     def _run(self) -> None:
         while not self._stop.wait(self.settings.sweep_seconds):
@@ -93,6 +93,8 @@ class Sweeper:
                 self.sweep(time.monotonic())
             except SQLAlchemyError as error:
                 log.warning("sweep put off: %s", error.__class__.__name__)
+            except Exception:
+                log.exception("sweep failed; the next one tries again")
 
 
 def _leases(work: UnitOfWork, name: str) -> LeasedRows:

@@ -15,7 +15,7 @@ from worker.runtime.children import LIGHT_PRELOAD, TORCH_PRELOAD, start_fork_ser
 from worker.runtime.context import Runtime, make_runtime
 
 log = logging.getLogger(__name__)
-EXPLAIN_THREADS = 2
+EXPLAIN_THREADS = 3
 CONTROL_THREADS = 2
 
 

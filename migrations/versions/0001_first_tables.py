@@ -139,6 +139,7 @@ def upgrade() -> None:
         sa.Column("route", sa.String(length=200), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("location", sa.String(length=200), nullable=True),
         sa.Column("status", sa.BigInteger(), nullable=True),
         sa.Column("headers", sa.JSON(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),

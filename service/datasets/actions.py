@@ -63,6 +63,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, upload: Upload, check:
     with store.work() as work:
         work.datasets.add(row)
         work.artifacts.attach(artifact, row.id, ARCHIVE)
+        work.accepted(f"/v1/datasets/{row.id}")
         work.after_commit(after_commit(nudges, VALIDATE_DATASETS))
     return row.id
 
@@ -96,7 +97,8 @@ def list_samples(manifest: Manifest, split: str | None, limit: int, after: int) 
 
 def delete(work: UnitOfWork, project_id: str, dataset_id: str, *, cascade: bool) -> None:
     """Deletes a dataset, and with `cascade` what was learned from it; raises `NotFound`, `Conflict`."""
-    _find(work, project_id, dataset_id)
+    if work.datasets.find(project_id, dataset_id, lock=True) is None:
+        raise NotFound("No such dataset.")
     jobs = work.datasets.jobs_of(dataset_id)
     live = [job for job in jobs if job.state in LIVE_JOB_STATES]
     if live:

@@ -79,7 +79,6 @@ def delete_dataset(dataset_id: str, work: Work, caller: Caller, cascade: bool = 
 @router.get("/{dataset_id}/samples", responses=error_docs(NotFound, Conflict))
 def list_samples(
     dataset_id: str,
-    work: Work,
     store: Stored,
     caller: Caller,
     split: Split | None = None,
@@ -87,6 +86,7 @@ def list_samples(
     cursor: Annotated[int, Query(ge=0)] = 0,
 ) -> SampleList:
     """Samples of a ready dataset in archive order."""
-    artifact = actions.samples_artifact(work, caller.project_id, dataset_id)
+    with store.read() as work:
+        artifact = actions.samples_artifact(work, caller.project_id, dataset_id)
     manifest = Manifest.model_validate_json(store.artifacts.read_bytes(artifact))
     return actions.list_samples(manifest, split, limit, cursor)

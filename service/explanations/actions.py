@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.errors import ExplanationUnsupported, Fault, Invalid, NotFound
+from service.errors import BudgetExceeded, ExplanationUnsupported, Fault, Invalid, NotFound
 from service.explanations.schemas import ExplanationList, ExplanationRead
 from service.inputs import Asked, check_images, checked, choose_samples, store_images
 from service.queue import Nudges, after_commit
@@ -13,6 +13,9 @@ from service.specs.tasks import EXPLAIN
 from service.store import Artifact, Store, UnitOfWork
 from service.store.pages import PageQuery
 from service.store.tables import ExplanationRow, ModelRow
+
+DEFAULT_EVALUATIONS = 500
+MAX_EVALUATIONS = 50_000
 
 
 def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked: Asked) -> str:
@@ -31,6 +34,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
         raise NotFound("No such model.")
     _check_spec(spec, model)
     check_images(asked.files)
+    _check_budget(spec, len(asked.files) or (asked.dataset.limit if asked.dataset else 1))
     artifacts: list[Artifact] = []
     if asked.dataset is not None:
         inputs = choose_samples(store, project_id, model.id, asked.dataset)
@@ -44,6 +48,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
         work.explanations.add(row)
         for index, artifact in enumerate(artifacts):
             work.artifacts.attach(artifact, row_id, f"inputs/{index}")
+        work.accepted(f"/v1/explanations/{row_id}")
         work.after_commit(after_commit(nudges, EXPLAIN))
     return row_id
 
@@ -97,6 +102,13 @@ def _check_spec(spec: ExplanationSpec, model: ModelRow) -> None:
     if spec.method == "grad_cam" and CATALOGUE[model.backbone].architecture == "mlp":
         fault = Fault(("body", "method"), "explanation-unsupported", "the network has no spatial layer; use shap")
         raise ExplanationUnsupported("grad_cam needs a spatial layer.", errors=[fault])
+
+
+def _check_budget(spec: ExplanationSpec, inputs: int) -> None:
+    evaluations = inputs * ((spec.parameters.evaluations or DEFAULT_EVALUATIONS) if spec.method == "shap" else 1)
+    if evaluations > MAX_EVALUATIONS:
+        fault = Fault(("body", "parameters", "evaluations"), "budget", f"inputs * evaluations <= {MAX_EVALUATIONS}")
+        raise BudgetExceeded("The explanation costs too many evaluations.", errors=[fault])
 
 
 def _find(work: UnitOfWork, project_id: str, explanation_id: str) -> ExplanationRow:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import (
+    BudgetExceeded,
     Conflict,
     ExplanationUnsupported,
     ImageAnimated,
@@ -34,7 +35,8 @@ from service.streaming import stream_artifact
 asked_of_models = door_router("/models", "explanations")
 kept = door_router("/explanations", "explanations")
 DEFAULT_WAIT_SECONDS = 30.0
-INPUT_ERRORS = (Conflict, ExplanationUnsupported, ImageAnimated, ImageCorrupt, ImageTooLarge, Invalid, MalformedJson,
+INPUT_ERRORS = (BudgetExceeded, Conflict, ExplanationUnsupported, ImageAnimated, ImageCorrupt, ImageTooLarge,
+                Invalid, MalformedJson,
                 NotFound, PayloadTooLarge, TooManyItems, UnknownReference, UnsupportedImage,
                 UnsupportedMediaType)  # fmt: skip
 

@@ -170,6 +170,7 @@ def _accept(work: UnitOfWork, nudges: Nudges, project_id: str, planned: Plan) ->
     )
     work.jobs.add(job)
     work.trials.add(TrialRow(id=new_id("trl"), job_id=job.id, number=0, state="queued"))
+    work.accepted(f"/v1/jobs/{job.id}")
     work.after_commit(after_commit(nudges, RUN_TRIALS))
     return job.id
 

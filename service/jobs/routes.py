@@ -98,9 +98,11 @@ def list_trials(job_id: str, work: Work, caller: Caller) -> TrialList:
 
 
 @router.get("/{job_id}/trials/{number}", responses=error_docs(NotFound))
-def read_trial(job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], work: Work, caller: Caller) -> TrialRead:
+async def read_trial(
+    job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], caller: Caller, desk: Waiting
+) -> TrialRead:
     """One trial with its epochs."""
-    return actions.trial(work, caller.project_id, job_id, number)
+    return await desk.settled(actions.trial, caller.project_id, job_id, number)
 
 
 @router.get("/{job_id}/plots/{plot}.{form}", response_class=Response, responses=error_docs(NotFound, Conflict))
@@ -118,8 +120,9 @@ def read_plot(
 
 
 @router.get("/{job_id}/report", response_class=HTMLResponse, responses=error_docs(NotFound))
-def read_report(job_id: str, work: Work, caller: Caller, store: Stored) -> HTMLResponse:
+def read_report(job_id: str, caller: Caller, store: Stored) -> HTMLResponse:
     """The job as one self-contained HTML page."""
-    job, trials, artifacts = actions.report_parts(work, caller.project_id, job_id)
+    with store.read() as work:
+        job, trials, artifacts = actions.report_parts(work, caller.project_id, job_id)
     pictures = {name: store.artifacts.read_bytes(artifact) for name, artifact in artifacts.items()}
     return HTMLResponse(render_report(job, trials, pictures), headers={"Content-Security-Policy": POLICY})

@@ -14,6 +14,8 @@ def create(work: UnitOfWork, caller: Caller, body: KeyCreate) -> KeyMade:
     if body.expires_at is not None and body.expires_at.tzinfo is None:
         fault = Fault(("body", "expires_at"), "timezone", "give a UTC offset")
         raise Invalid("expires_at lacks a UTC offset.", errors=[fault])
+    if body.expires_at is not None and not 2000 <= body.expires_at.year < 9000:
+        raise Invalid("expires_at is out of range.", errors=[Fault(("body", "expires_at"), "range", "2000 to 8999")])
     project_id = work.keys.project(body.project).id if body.project else caller.project_id
     secret = new_secret()
     row = KeyRow(

@@ -31,6 +31,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
         work.predictions.add(row)
         for index, artifact in enumerate(artifacts):
             work.artifacts.attach(artifact, row_id, f"inputs/{index}")
+        work.accepted(f"/v1/predictions/{row_id}")
         work.after_commit(after_commit(nudges, PREDICT))
     return row_id
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import (
+    BudgetExceeded,
     Conflict,
     ImageAnimated,
     ImageCorrupt,
@@ -29,7 +30,7 @@ from service.specs.explanations import PredictionSpec
 asked_of_models = door_router("/models", "predictions")
 kept = door_router("/predictions", "predictions")
 DEFAULT_WAIT_SECONDS = 30.0
-INPUT_ERRORS = (Conflict, ImageAnimated, ImageCorrupt, ImageTooLarge, Invalid, MalformedJson, NotFound,
+INPUT_ERRORS = (BudgetExceeded, Conflict, ImageAnimated, ImageCorrupt, ImageTooLarge, Invalid, MalformedJson, NotFound,
                 PayloadTooLarge, TooManyItems, UnknownReference, UnsupportedImage, UnsupportedMediaType)  # fmt: skip
 
 

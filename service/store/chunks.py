@@ -1,6 +1,7 @@
 """Where the bytes of artifacts go: 1 MiB rows of the same database, or files behind any fsspec URL."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 import fsspec
@@ -10,6 +11,7 @@ from service.errors import ArtifactCorrupt
 from service.store.tables import ChunkRow
 
 CHUNK_BYTES = 1024 * 1024
+CHUNKS_AT_ONCE = 16
 
 
 class ChunkStorage(Protocol):
@@ -56,9 +58,14 @@ class SqlChunks:
             yield data[max(0, start - offset) : stop - offset]
 
     def delete(self, location: str) -> None:
-        """Removes the chunk rows."""
-        with self._engine.begin() as connection:
-            connection.execute(delete(ChunkRow).where(ChunkRow.artifact_id == location.removeprefix("sql:")))
+        """Removes the chunk rows, a few at a time, so that nobody waits for long."""
+        mine = ChunkRow.artifact_id == location.removeprefix("sql:")
+        removed = 1
+        while removed:
+            with self._engine.begin() as connection:
+                some = select(ChunkRow.number).where(mine).limit(CHUNKS_AT_ONCE).scalar_subquery()
+                gone = delete(ChunkRow).where(mine, ChunkRow.number.in_(some)).returning(ChunkRow.number)
+                removed = len(connection.execute(gone).all())
 
 
 class FileChunks:
@@ -102,7 +109,7 @@ class FileChunks:
     def delete(self, location: str) -> None:
         """Removes the file."""
         for path in (self._path(location), f"{self._path(location)}.part"):
-            if self._fs.exists(path):
+            with suppress(FileNotFoundError):
                 self._fs.rm(path)
 
     def _path(self, location: str) -> str:

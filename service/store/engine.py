@@ -40,8 +40,9 @@ def make_engine(database_url: str) -> Engine:
     url = make_url(database_url)
     if url.get_backend_name() == "postgresql":
         # PgBouncer in transaction mode loses prepared statements.
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10,
-                             connect_args={"prepare_threshold": None, "connect_timeout": 5})  # fmt: skip
+        arguments = {"prepare_threshold": None, "connect_timeout": 5}
+        url = url.set(drivername="postgresql+psycopg")
+        return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=30, connect_args=arguments)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, pool_size=20, max_overflow=30, connect_args={"check_same_thread": False})

@@ -1,5 +1,7 @@
 """First answers by idempotency key."""
 
+from contextvars import ContextVar
+
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -7,6 +9,9 @@ from sqlalchemy.orm import Session
 
 from service.store.engine import now_seconds
 from service.store.tables import IdempotencyRow
+
+in_flight: ContextVar[tuple[str, str, str] | None] = ContextVar("in_flight", default=None)
+"""Project, route and key of the request that is being answered, where it has a key."""
 
 KEPT_SECONDS = 24 * 3600.0
 IN_FLIGHT_SECONDS = 120.0
@@ -38,16 +43,34 @@ class IdempotencyKeys:
             .values(status=status, headers=headers, body=body)
         )
 
+    def bind(self, location: str) -> None:
+        """Names what the request in flight has accepted, in the very transaction that accepts it."""
+        place = in_flight.get()
+        if place is not None:
+            project_id, route, key = place
+            self._session.execute(
+                update(IdempotencyRow)
+                .where(
+                    IdempotencyRow.project_id == project_id, IdempotencyRow.route == route, IdempotencyRow.key == key
+                )
+                .values(location=location)
+            )
+
     def release(self, project_id: str, route: str, key: str) -> None:
-        """Forgets a request that was refused or failed: the client may try again."""
+        """Forgets a request that accepted nothing: the client may try again."""
         self._session.execute(
             delete(IdempotencyRow).where(
-                IdempotencyRow.project_id == project_id, IdempotencyRow.route == route, IdempotencyRow.key == key
+                IdempotencyRow.project_id == project_id,
+                IdempotencyRow.route == route,
+                IdempotencyRow.key == key,
+                IdempotencyRow.location.is_(None),
             )
         )
 
     def purge(self) -> None:
         """Drops answers after a day, and reservations whose process died before it answered."""
         age = now_seconds() - IdempotencyRow.created_at
-        stale = (age > KEPT_SECONDS) | (IdempotencyRow.status.is_(None) & (age > IN_FLIGHT_SECONDS))
+        stale = (age > KEPT_SECONDS) | (
+            IdempotencyRow.status.is_(None) & IdempotencyRow.location.is_(None) & (age > IN_FLIGHT_SECONDS)
+        )
         self._session.execute(delete(IdempotencyRow).where(stale).execution_options(synchronize_session=False))

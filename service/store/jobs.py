@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from service.store.engine import now_seconds
@@ -57,7 +57,7 @@ class Jobs:
     def move(self, job_id: str, state: str, **values: Any) -> bool:
         """Moves a job along the state machine and appends the event; False when it stands elsewhere."""
         if state == "running":
-            values["started_at"] = now_seconds()
+            values["started_at"] = func.coalesce(JobRow.started_at, now_seconds())
         if state in TERMINAL:
             values["finished_at"] = now_seconds()
         statement = (

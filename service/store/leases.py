@@ -148,11 +148,14 @@ class LeasedRows:
         self._session.flush()
         return str(row.state)
 
-    def waiting(self, older_than_seconds: float) -> int:
+    def waiting(self, older_than_seconds: float, *eligible: ColumnElement[bool]) -> int:
         """How many rows have waited for longer than that."""
         rows = self._rows
         query = select(func.count()).where(
-            rows.state == self._waiting, rows.lease_owner.is_(None), rows.queued_at < now_seconds() - older_than_seconds
+            rows.state == self._waiting,
+            rows.lease_owner.is_(None),
+            rows.queued_at <= now_seconds() - older_than_seconds,
+            *eligible,
         )
         return int(self._session.execute(query).scalar_one())
 

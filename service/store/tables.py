@@ -208,13 +208,14 @@ class ExplanationRow(ServingRow, Row):
 
 
 class IdempotencyRow(Row):
-    """The first answer to a request; without `status` it is still in flight."""
+    """The first answer to a request; without `status` it is still in flight. `location` is what it has accepted."""
 
     __tablename__ = "idempotency_keys"
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     route: Mapped[str] = mapped_column(String(200), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
+    location: Mapped[str | None] = mapped_column(String(200))
     status: Mapped[int | None]
     headers: Mapped[Json | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)

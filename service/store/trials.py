@@ -28,6 +28,11 @@ class Trials:
         runnable = exists().where(JobRow.id == TrialRow.job_id, JobRow.state.in_(("queued", "running")))
         return self.leases.claim(owner, seconds, runnable)
 
+    def waiting(self) -> int:
+        """How many trials could be claimed."""
+        runnable = exists().where(JobRow.id == TrialRow.job_id, JobRow.state.in_(("queued", "running")))
+        return self.leases.waiting(0.0, runnable)
+
     def get(self, trial_id: str) -> TrialRow:
         """One trial, read afresh."""
         query = select(TrialRow).where(TrialRow.id == trial_id).execution_options(populate_existing=True)
@@ -49,18 +54,20 @@ class Trials:
         return set(self._session.scalars(query))
 
     def cancel_queued(self, job_id: str) -> None:
-        """Ends what has not begun."""
+        """Ends what has not begun; what is being claimed just now is its claimer's to end."""
+        queued = select(TrialRow.id).where(TrialRow.job_id == job_id, TrialRow.state == "queued")
         self._session.execute(
             update(TrialRow)
-            .where(TrialRow.job_id == job_id, TrialRow.state == "queued")
+            .where(TrialRow.id.in_(queued.with_for_update(skip_locked=True)))
             .values(state="cancelled", finished_at=now_seconds())
             .execution_options(synchronize_session=False)
         )
 
     def record_epoch(self, lease: Lease, record: dict[str, Any]) -> bool:
         """Keeps one epoch's figures; False when that epoch was already known. Raises `LeaseLost`."""
-        self.leases.write(lease, seconds=TrialRow.seconds + float(record["seconds"]))
         known = self._session.get(EpochRow, (lease.row_id, record["epoch"]))
+        more = float(record["seconds"]) - (float(known.record["seconds"]) if known else 0.0)
+        self.leases.write(lease, seconds=TrialRow.seconds + more)
         if known is not None:
             known.record = record
             self._session.flush()

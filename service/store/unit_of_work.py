@@ -36,6 +36,10 @@ class UnitOfWork:
         """Runs `action` once the rows are safe; never when the transaction fails."""
         self._after_commit.append(action)
 
+    def accepted(self, location: str) -> None:
+        """Says what this unit of work accepts, for a repeat of the request under its idempotency key."""
+        self.idempotency.bind(location)
+
     def run_after_commit(self) -> None:
         """Called by the store."""
         for action in self._after_commit:

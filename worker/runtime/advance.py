@@ -29,7 +29,7 @@ def advance(work: UnitOfWork, job_id: str) -> None:
     if job.state == "pausing" and not running and any(trial.state == "queued" for trial in trials):
         work.jobs.move(job_id, "paused")
         return
-    if any(trial.state in ("queued", "running") for trial in trials):
+    if job.state == "paused" or any(trial.state in ("queued", "running") for trial in trials):
         return
     winner = _winner(job, trials)
     if winner is None:
@@ -73,6 +73,6 @@ def _publish(work: UnitOfWork, job: JobRow, winner: TrialRow) -> None:
     work.models.add(model)
     work.artifacts.move(winner.id, model.id)
     shown = {split: metrics.get(split) for split in ("validation", "test", "baseline")}
-    work.jobs.move(
-        job.id, "succeeded", metrics=shown, best_trial=winner.number, model_id=model.id, device=winner.device
-    )
+    found = {"metrics": shown, "best_trial": winner.number, "model_id": model.id, "device": winner.device}
+    if not work.jobs.move(job.id, "succeeded", **found):
+        raise RuntimeError(f"a job that is {job.state} cannot succeed")

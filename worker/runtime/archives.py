@@ -14,7 +14,7 @@ def fetch_archive(store: Store, artifact: Artifact, cache: Path) -> Path:
         ArtifactCorrupt: the stored bytes do not match their digest.
     """
     path = cache / "archives" / f"{artifact.sha256}.zip"
-    if path.exists():
+    if path.exists() and path.stat().st_size == artifact.size_bytes:
         path.touch()
         return path
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """The inside of a child process. Light to import: the fork server and the parent load it without torch."""
 
 import ctypes
+import errno
 import logging
 import os
 import signal
@@ -17,6 +18,8 @@ from worker.runtime.messages import Crashed, Done, Failed, GaveUp, Report
 PR_SET_PDEATHSIG = 1
 NICENESS = 10
 OOM_SCORE = "500"
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = ResourceExhausted("The disk is full.").to_problem()
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ def _ending(work: Callable[..., object], payload: object, reporter: Reporter) ->
     except Exception as error:
         if "out of memory" in str(error).lower():
             return Failed(ResourceExhausted("The device's memory does not suffice.").to_problem())
-        if isinstance(error, OSError) and error.errno in (28, 122):
-            return Failed(ResourceExhausted("The disk is full.").to_problem())
+        if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
+            return Failed(DISK_FULL)
         logging.exception("child crashed")
         return Crashed(f"The work crashed with {type(error).__name__}.")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import (
     ArtifactCorrupt,
@@ -69,6 +70,8 @@ class Serving:
             self._put_back(lease)
         except ServiceError as error:
             self._fail(lease, error, started)
+        except SQLAlchemyError:
+            raise  # the lease runs out and the row is taken again
         except Exception as error:
             log.exception("%s %s", self.noun, lease.row_id)
             self._fail(lease, _safe(error), started)

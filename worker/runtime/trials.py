@@ -12,10 +12,9 @@ from service.specs.jobs import JobSpec
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.datasets import ARCHIVE, MANIFEST
 from service.store.jobs import TERMINAL
-from service.store.tables import TrialRow
 from worker.runtime.advance import advance
 from worker.runtime.archives import fetch_archive, read_manifest
-from worker.runtime.child import Order
+from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order
 from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
@@ -28,7 +27,7 @@ from worker.training.order import TrialOrder, TrialOutcome
 log = logging.getLogger(__name__)
 WALL_GRACE_SECONDS = 120.0
 """The trial itself stops in time and still scores and writes its result."""
-STOPPING_STATES = ("cancelling", "pausing", *TERMINAL)
+STOPPING_STATES = ("cancelling", "pausing", "paused", *TERMINAL)
 
 
 @dataclass
@@ -52,6 +51,9 @@ class TrialRun:
             order = self._order()
         except ArtifactCorrupt as error:
             return Crashed(error.detail)
+        except OSError as error:
+            log.exception("trial %s cannot be prepared", self.lease.row_id)
+            return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
         child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
         return Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
 
@@ -194,15 +196,29 @@ class TrialRun:
 
 def claim_trial(runtime: Runtime) -> Lease | None:
     """The next trial for this worker; its job runs from here on."""
-    with runtime.store.work() as work:
-        lease = work.trials.claim(runtime.worker_id, runtime.settings.lease_seconds)
-        if lease is None:
-            return None
-        trial: TrialRow = work.trials.get(lease.row_id)
-        work.jobs.move(trial.job_id, "running")
-        data = {"number": trial.number, "state": "running", "attempt": trial.attempt}
-        work.events.append(trial.job_id, "trial", f"trial {trial.number} running", data=data)
-        return lease
+    while True:
+        with runtime.store.work() as work:
+            lease = work.trials.claim(runtime.worker_id, runtime.settings.lease_seconds)
+            if lease is None or _begin(work, lease):
+                return lease
+
+
+def _begin(work: UnitOfWork, lease: Lease) -> bool:
+    """Says that the trial runs; puts it back where its job was paused or cancelled in the very moment of the claim."""
+    trial = work.trials.get(lease.row_id)
+    job = work.jobs.lock(trial.job_id)
+    if job is None or job.state in ("cancelling", *TERMINAL):
+        work.trials.leases.finish(lease, "cancelled")
+        advance(work, trial.job_id)
+        return False
+    if job.state not in ("queued", "running"):
+        work.trials.leases.release(lease)
+        advance(work, trial.job_id)
+        return False
+    work.jobs.move(trial.job_id, "running")
+    data = {"number": trial.number, "state": "running", "attempt": trial.attempt}
+    work.events.append(trial.job_id, "trial", f"trial {trial.number} running", data=data)
+    return True
 
 
 def remove_old_scratch(runtime: Runtime) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from threading import BoundedSemaphore
 from typing import Any
 
 from celery import Celery
@@ -16,6 +17,8 @@ from worker.runtime.trials import TrialRun, claim_trial, remove_old_scratch
 from worker.runtime.validations import ValidationRun
 
 log = logging.getLogger(__name__)
+EXPLANATIONS_AT_ONCE = 2
+"""Fewer than the explain worker has threads, so that predictions always find one."""
 
 
 def register_tasks(celery: Celery, runtime: Runtime) -> None:
@@ -23,7 +26,8 @@ def register_tasks(celery: Celery, runtime: Runtime) -> None:
     if "train" in runtime.queues:
         _bind(celery, RUN_TRIALS, lambda: run_trials(runtime))
     if "control" in runtime.queues:
-        _bind(celery, VALIDATE_DATASETS, lambda: validate_datasets(runtime))
+        places = BoundedSemaphore(1)
+        _bind(celery, VALIDATE_DATASETS, lambda: validate_datasets(runtime, places))
         _bind(celery, ADVANCE_JOB, lambda: advance_jobs(runtime))
     if "explain" in runtime.queues:
         _bind_servings(celery, runtime)
@@ -31,13 +35,15 @@ def register_tasks(celery: Celery, runtime: Runtime) -> None:
 
 def run_trials(runtime: Runtime) -> None:
     """Takes trials while there is a free device and a queued trial."""
-    device = runtime.take_device()
-    if device is None:
-        return
-    try:
-        take_all(runtime, lambda: claim_trial(runtime), lambda lease: run_one(runtime, lease, device))
-    finally:
-        runtime.give_device(device)
+    while (device := runtime.take_device()) is not None:
+        try:
+            take_all(runtime, lambda: claim_trial(runtime), lambda lease: run_one(runtime, lease, device))
+        finally:
+            runtime.give_device(device)
+        # A nudge that came while the device was taken was passed over: look once more.
+        with runtime.store.read() as work:
+            if runtime.draining.is_set() or not work.trials.waiting():
+                return
 
 
 def run_one(runtime: Runtime, lease: Lease, device: Device) -> None:
@@ -46,14 +52,29 @@ def run_one(runtime: Runtime, lease: Lease, device: Device) -> None:
     remove_old_scratch(runtime)
 
 
-def validate_datasets(runtime: Runtime) -> None:
-    """Looks through datasets until none is waiting."""
+def take_in_turn(runtime: Runtime, places: BoundedSemaphore, noun: str, take: Callable[[], None]) -> None:
+    """`take()` if there is a place; whoever leaves one looks for rows whose nudge was passed over meanwhile."""
+    while places.acquire(blocking=False):
+        try:
+            take()
+        finally:
+            places.release()
+        with runtime.store.read() as work:
+            if runtime.draining.is_set() or not getattr(work, noun).leases.waiting(0.0):
+                return
+
+
+def validate_datasets(runtime: Runtime, places: BoundedSemaphore) -> None:
+    """Looks through datasets until none is waiting, one at a time, so that other chores are not kept waiting."""
 
     def claim() -> Lease | None:
         with runtime.store.work() as work:
             return work.datasets.leases.claim(runtime.worker_id, runtime.settings.lease_seconds)
 
-    take_all(runtime, claim, lambda lease: ValidationRun(runtime, lease).run())
+    def take() -> None:
+        take_all(runtime, claim, lambda lease: ValidationRun(runtime, lease).run())
+
+    take_in_turn(runtime, places, "datasets", take)
 
 
 def advance_jobs(runtime: Runtime) -> None:
@@ -61,8 +82,11 @@ def advance_jobs(runtime: Runtime) -> None:
     with runtime.store.read() as work:
         job_ids = work.jobs.without_live_trials()
     for job_id in job_ids:
-        with runtime.store.work() as work:
-            advance(work, job_id)
+        try:
+            with runtime.store.work() as work:
+                advance(work, job_id)
+        except Exception:
+            log.exception("job %s cannot be advanced", job_id)
 
 
 def take_all(runtime: Runtime, claim: Callable[[], Lease | None], run: Callable[[Lease], None]) -> None:
@@ -90,4 +114,9 @@ def _bind_servings(celery: Celery, runtime: Runtime) -> None:
 
     predictions, explanations = make_servings(runtime)
     _bind(celery, PREDICT, lambda: take_all(runtime, predictions.claim, predictions.run))
-    _bind(celery, EXPLAIN, lambda: take_all(runtime, explanations.claim, explanations.run))
+    places = BoundedSemaphore(EXPLANATIONS_AT_ONCE)
+
+    def explain() -> None:
+        take_all(runtime, explanations.claim, explanations.run)
+
+    _bind(celery, EXPLAIN, lambda: take_in_turn(runtime, places, "explanations", explain))
