@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.folded import images_at_once
+from worker.explaining.lanes import lanes
 from worker.explaining.results import FloatArray
 
 STEPS = 16
@@ -63,12 +64,16 @@ def _ranks(attributions: FloatArray, side: int, generator: np.random.Generator) 
 
 def _answers(trained: TrainedNetwork, subject: Subject, shown: Tensor) -> list[float]:
     """The probability of the class where only the pixels in [b, s, s] are shown."""
-    answers: list[float] = []
-    with torch.inference_mode():
-        for part in torch.split(shown, images_at_once(shown)):
+
+    def answer(part: Tensor) -> list[float]:
+        with torch.inference_mode():
             composed = torch.where(part[:, None], subject.image, subject.hidden)
-            answers += trained.logits(composed).float().softmax(dim=1)[:, subject.class_index].tolist()
-    return answers
+            found: list[float] = trained.logits(composed).float().softmax(dim=1)[:, subject.class_index].tolist()
+        return found
+
+    with lanes(shown.device) as (_, side_by_side):
+        parts = side_by_side(answer, torch.split(shown, images_at_once(shown)))
+    return [one for part in parts for one in part]
 
 
 def _area(curve: list[float]) -> float:

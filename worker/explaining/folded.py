@@ -20,11 +20,8 @@ UNMASKED = 2
 """Forwards per image that `quickened` costs: the serving answer, and the check that the quick copy gives the same."""
 AT_ONCE = 32
 CPU_PIXELS = 4 * 224 * 224
-"""In one forward on a CPU with one thread: larger batches page their activations in afresh at every layer
+"""In one forward of one CPU thread: larger batches page their activations in afresh at every layer
 (`tf_efficientnet_lite0`, 224 px: 11 ms an image in batches of 4, 14 in 16, 16 in 32)."""
-CPU_PIXELS_THREADED = 16 * 224 * 224
-"""The same with several threads: in smaller batches they wait for each other more often, which costs far more than it
-gains on a busy machine."""
 TOLERANCE = 1e-5
 
 
@@ -54,8 +51,7 @@ def images_at_once(images: Tensor) -> int:
     """How many images [..., s, s] make a forward quick: few large ones on a CPU, whose caches are small."""
     if images.device.type != "cpu":
         return AT_ONCE
-    pixels = CPU_PIXELS if torch.get_num_threads() == 1 else CPU_PIXELS_THREADED
-    return max(4, min(AT_ONCE, pixels // (images.shape[-2] * images.shape[-1])))
+    return max(4, min(AT_ONCE, CPU_PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
 def folded(network: nn.Module, batch: Tensor) -> tuple[nn.Module, Tensor]:

@@ -1,5 +1,6 @@
 """SHAP for images: Owen values of image regions, computed in batches inside torch."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.baselines import Baseline, baseline_images, describe_baseline
 from worker.explaining.folded import AT_ONCE, UNMASKED, images_at_once, quickened
+from worker.explaining.lanes import lanes
 from worker.explaining.meter import Meter
 from worker.explaining.partition_tree import FloatArray, Mask, owen_values
 from worker.explaining.results import Attributed, Attribution, ChooseTargets
@@ -22,9 +24,9 @@ SKETCH_EVALUATIONS = 128
 class Partition:
     """The method `shap` for images: Owen values over a tree of regions, in probabilities.
 
-    Hidden regions show a baseline, at the network's resolution. Regions are chosen in rounds of `AT_ONCE` masks
-    whatever number of them is sent through at once, so that the map does not depend on the machine. All targets of an image come from the same forwards.
-    The budget holds the two answers to the whole image and the one to the hidden image as well.
+    Hidden regions show a baseline, at the network's resolution. All targets of an image come from the same forwards.
+    The budget holds the two answers to the whole image and the one to the hidden image as well. Regions are chosen in
+    rounds of `AT_ONCE` masks, however many are sent through at once: the map does not depend on the machine.
     """
 
     name = "partition"
@@ -97,17 +99,17 @@ class Partition:
     def _one(self, answers: "MaskedAnswers", full: FloatArray, meter: Meter) -> list[Attribution]:
         size = self._masked_at_once
         assert size is not None
-
-        def game(masks: Mask) -> FloatArray:
-            parts = []
-            for start in range(0, len(masks), size):
-                parts.append(answers(masks[start : start + size]))
-                meter.count(forward=len(parts[-1]))
-            return np.concatenate(parts)
-
         budget = self.evaluations - UNMASKED
         cells = grid_cells(self._image_size)
-        owen = owen_values(game, cells=cells, evaluations=budget, batch_size=max(AT_ONCE, size), full=full)
+        with lanes(answers.targets.device) as (count, side_by_side):
+
+            def game(masks: Mask) -> FloatArray:
+                step = min(size, math.ceil(len(masks) / count))
+                parts = side_by_side(answers, [masks[i : i + step] for i in range(0, len(masks), step)])
+                meter.count(forward=len(masks))
+                return np.concatenate(parts)
+
+            owen = owen_values(game, cells=cells, evaluations=budget, batch_size=max(AT_ONCE, size), full=full)
         return [
             Attribution(
                 index,

@@ -1,5 +1,7 @@
 """SHAP for images: against shap itself, against serving, alone and in a batch."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +93,16 @@ def test_batches_change_little(trained: TrainedNetwork) -> None:
     )
     np.testing.assert_allclose(small, usual, atol=1e-5)
     assert np.corrcoef(usual.ravel(), large.ravel())[0, 1] > 0.98
+
+
+def test_four_threads_get_what_one_gets(trained: TrainedNetwork) -> None:
+    threads = torch.get_num_threads()
+    serial = [explained(trained, first=i, evaluations=100).items[0].targets[0].attributions for i in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        parallel = list(pool.map(lambda i: explained(trained, first=i % 8, evaluations=100), range(24)))
+    for i, found in enumerate(parallel):
+        assert np.abs(found.items[0].targets[0].attributions - serial[i % 8]).max() <= 1e-5
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize("evaluations", [32, 101])
