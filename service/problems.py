@@ -81,7 +81,7 @@ def problem_response(
     }
     if problem.get("errors"):
         document["errors"] = problem["errors"]
-    extra = dict(headers or {})
+    extra = {**(headers or {}), "X-Request-ID": str(document["request_id"])}
     if status == 401:
         extra["WWW-Authenticate"] = 'Bearer realm="tunelens"'
     if status == 503:

@@ -39,9 +39,9 @@ class Trials:
         return self._session.scalars(query).one()
 
     def of(self, job_id: str) -> list[TrialRow]:
-        """A job's trials by number."""
+        """A job's trials by number, read afresh."""
         query = select(TrialRow).where(TrialRow.job_id == job_id).order_by(TrialRow.number)
-        return list(self._session.scalars(query))
+        return list(self._session.scalars(query.execution_options(populate_existing=True)))
 
     def find(self, job_id: str, number: int) -> TrialRow | None:
         """One trial of a job."""

@@ -168,7 +168,6 @@ class TrialRun:
             state = "failed" if ended else "queued"
             data = {"number": self._number, "state": state, "reason": reason}
             work.events.append(self._job_id, "trial", f"trial {self._number}: {reason}", level="warning", data=data)
-            work.session.flush()
             advance(work, self._job_id)
 
     def _give_back(self) -> None:
@@ -190,7 +189,6 @@ class TrialRun:
         }
         message = f"trial {self._number} {state}"
         work.events.append(self._job_id, "trial", message, level=level, data=data)  # type: ignore[arg-type]
-        work.session.expire_all()
         advance(work, self._job_id)
 
 
