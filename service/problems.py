@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -127,27 +127,30 @@ def install_handlers(app: FastAPI) -> None:
             headers["Allow"] = ", ".join(sorted(_methods_served(request.app.openapi(), request.scope["path"])))
         return problem_response(request, problem, headers=headers)
 
-    async def database_away(request: Request, error: Exception) -> JSONResponse:
-        log.error("database: %s", error.__class__.__name__, exc_info=error)
-        return problem_response(request, Unavailable("The database does not answer.").to_problem())
-
-    async def unstorable(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        return problem_response(request, Invalid("The request holds text that cannot be kept.").to_problem())
-
-    async def raced(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        return problem_response(request, Conflict("The resource was changed at the same moment.").to_problem())
-
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        return problem_response(request, ServiceError("The service failed; the log has the reason.").to_problem())
-
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(OperationalError, database_away)
-    app.add_exception_handler(PoolTimeout, database_away)
-    app.add_exception_handler(DataError, unstorable)
-    app.add_exception_handler(IntegrityError, raced)
-    app.add_exception_handler(Exception, unexpected)
+    for error_class, told in TOLD_AS.items():
+        app.add_exception_handler(error_class, _teller(told))
+
+
+TOLD_AS: dict[type[Exception], ServiceError] = {
+    OperationalError: Unavailable("The database does not answer."),
+    PoolTimeout: Unavailable("The database has no connection to spare."),
+    DataError: Invalid("The request holds text that cannot be kept."),
+    IntegrityError: Conflict("The resource was changed at the same moment."),
+    Exception: ServiceError("The service failed; the log has the reason."),
+}
+"""What clients are told of errors that are not ours; the log has the rest."""
+
+
+def _teller(told: ServiceError) -> Callable[[Request, Exception], Coroutine[Any, Any, JSONResponse]]:
+    async def tell(request: Request, error: Exception) -> JSONResponse:
+        if told.slug in ("unavailable", "conflict"):
+            log.error("%s: %s", told.slug, type(error).__name__, exc_info=error)
+        return problem_response(request, told.to_problem())
+
+    return tell
 
 
 def invalid(errors: Sequence[Any]) -> ServiceError:
