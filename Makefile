@@ -52,7 +52,7 @@ format: $(STAMP)  ## Formats the code
 benchmarks: $(STAMP)  ## Ratios against the reference libraries, one run each
 	@for script in benchmarks/*.py; do
 	  echo "== $$script"
-	  $(BIN)/python "$$script"
+	  PYTHONPATH=. $(BIN)/python "$$script"
 	done
 
 clean:  ## Removes .venv, caches and the demo's output; leaves data/ alone

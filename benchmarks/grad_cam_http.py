@@ -1,6 +1,6 @@
 """Grad-CAM over HTTP against captum's LayerGradCam in process: the same network, the same picture, in turns.
 
-    python benchmarks/grad_cam_http.py [--repeats 40]
+    PYTHONPATH=. python benchmarks/grad_cam_http.py [--repeats 40]
 
 Starts the embedded service, trains the head of EfficientNet-Lite0 at 224 px for one epoch, and asks for one Grad-CAM
 at a time: a request carries the upload, the row, the nudge, the worker's forward and backward, both PNGs, and the

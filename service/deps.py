@@ -20,6 +20,7 @@ T = TypeVar("T")
 MAX_WAIT_SECONDS = 60.0
 FIRST_POLL_SECONDS = 0.005
 LAST_POLL_SECONDS = 0.5
+POLL_GROWTH = 1.05
 SETTLED = frozenset({"succeeded", "failed", "cancelled", "pruned", "ready", "rejected", "paused"})
 
 
@@ -65,17 +66,17 @@ class Desk:
         return await run_in_threadpool(self._in_work, action, args)
 
     async def settled(self, read: Callable[..., S], *args: Any, default_seconds: float = 0.0) -> S:
-        """`read(work, *args)` again and again until its `state` is settled or the wait is over."""
+        """`read(work, *args)` once its `state` is settled or the wait is over; the last of `args` is its id."""
         seconds = default_seconds if self._asked is None else self._asked
         poll = FIRST_POLL_SECONDS
         until = anyio.current_time() + seconds
-        while True:
-            resource = await run_in_threadpool(self._reading, read, args)
-            left = until - anyio.current_time()
-            if resource.state in SETTLED or left <= 0:
-                return resource
+        resource = await run_in_threadpool(self._reading, read, args)
+        while resource.state not in SETTLED and (left := until - anyio.current_time()) > 0:
             await anyio.sleep(min(poll, left))
-            poll = min(poll * 1.25, LAST_POLL_SECONDS)
+            poll = min(poll * POLL_GROWTH, LAST_POLL_SECONDS)
+            if await run_in_threadpool(self._store.state_of, args[-1]) != resource.state:
+                resource = await run_in_threadpool(self._reading, read, args)
+        return resource
 
     def _in_work(self, action: Callable[..., T], args: tuple[Any, ...]) -> T:
         with self._store.work() as work:

@@ -129,7 +129,7 @@ def check_images(files: Sequence[tuple[str, bytes]]) -> None:
 
 def store_images(store: Store, files: Sequence[tuple[str, bytes]]) -> tuple[list[dict[str, Any]], list[Artifact]]:
     """Keeps uploaded images; returns what rows say of them, and the artifacts to attach as `inputs/<index>`."""
-    artifacts = [store.artifacts.write(data, "application/octet-stream") for _, data in files]
+    artifacts = [store.artifacts.hold(data, "application/octet-stream") for _, data in files]
     rows = [
         {"name": name, "sha256": artifact.sha256, "truncated": False}
         for (name, _), artifact in zip(files, artifacts, strict=True)

@@ -98,11 +98,9 @@ def list_trials(job_id: str, work: Work, caller: Caller) -> TrialList:
 
 
 @router.get("/{job_id}/trials/{number}", responses=error_docs(NotFound))
-async def read_trial(
-    job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], caller: Caller, desk: Waiting
-) -> TrialRead:
+def read_trial(job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], work: Work, caller: Caller) -> TrialRead:
     """One trial with its epochs."""
-    return await desk.settled(actions.trial, caller.project_id, job_id, number)
+    return actions.trial(work, caller.project_id, job_id, number)
 
 
 @router.get("/{job_id}/plots/{plot}.{form}", response_class=Response, responses=error_docs(NotFound, Conflict))

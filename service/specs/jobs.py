@@ -131,8 +131,8 @@ class JobSpec(Spec):
 
 
 def _default_image_size(backbone: str, median_side: int) -> int:
-    """The backbone's own size, or less where the images are smaller: the next multiple of 32, 64 at least."""
+    """The backbone's own size, or less where the images are smaller: the next multiple of 32, 96 at least."""
     entry = CATALOGUE[backbone]
     if entry.fixed_input_size or entry.source == "builtin":
         return entry.input_size
-    return min(entry.input_size, max(64, -(-median_side // 32) * 32))
+    return min(entry.input_size, max(96, -(-median_side // 32) * 32))

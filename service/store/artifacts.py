@@ -16,12 +16,15 @@ from service.errors import ArtifactCorrupt
 from service.specs.base import new_id
 from service.store.chunks import CHUNK_BYTES, ChunkStorage, make_chunk_storage
 from service.store.engine import now_seconds
-from service.store.tables import ArtifactRow
+from service.store.tables import ArtifactRow, ChunkRow
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """Stored bytes: where they are and what they must hash to."""
+    """Stored bytes: where they are and what they must hash to.
+
+    `held` are bytes that are yet to be stored, in the transaction that gives them an owner.
+    """
 
     id: str
     media_type: str
@@ -29,6 +32,7 @@ class Artifact:
     sha256: str
     location: str
     name: str | None = None
+    held: bytes | None = None
 
 
 class ArtifactStore:
@@ -59,6 +63,15 @@ class ArtifactStore:
         with self._engine.begin() as connection:
             connection.execute(update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(**written))
         return Artifact(artifact_id, media_type, size, digest.hexdigest(), location)
+
+    def hold(self, data: bytes, media_type: str) -> Artifact:
+        """For small bytes: stored with their owner in one transaction where the storage can, else at once."""
+        if not self._storage.transactional:
+            return self.write(data, media_type)
+        artifact_id = new_id("art")
+        location = f"{self._storage.scheme}:{artifact_id}"
+        digest = hashlib.sha256(data).hexdigest()
+        return Artifact(artifact_id, media_type, len(data), digest, location, held=data)
 
     def read(self, artifact: Artifact, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` to `stop`.
@@ -106,8 +119,18 @@ class ArtifactIndex:
             .where(ArtifactRow.owner_id == owner_id, ArtifactRow.name == name)
             .values(owner_id=None, name=None)
         )
+        if artifact.held is not None:
+            self._store_held(artifact, artifact.held, owner_id, name)
+            return
         values = {"owner_id": owner_id, "name": name}
         self._session.execute(update(ArtifactRow).where(ArtifactRow.id == artifact.id).values(**values))
+
+    def _store_held(self, artifact: Artifact, data: bytes, owner_id: str, name: str) -> None:
+        described = {"id": artifact.id, "media_type": artifact.media_type, "size_bytes": artifact.size_bytes}
+        kept = {"sha256": artifact.sha256, "location": artifact.location, "owner_id": owner_id, "name": name}
+        self._session.execute(insert(ArtifactRow).values(**described, **kept))
+        for number, piece in enumerate(_pieces(data)):
+            self._session.execute(insert(ChunkRow).values(artifact_id=artifact.id, number=number, data=piece))
 
     def move(self, from_owner: str, to_owner: str) -> None:
         """Publishes: all artifacts of one owner become another's."""

@@ -18,6 +18,8 @@ class ChunkStorage(Protocol):
     """Where the bytes go; one contract test runs over every implementation."""
 
     scheme: str
+    transactional: bool
+    """Whether bytes can be written in the transaction that gives them an owner."""
 
     def write(self, location: str, chunks: Iterable[bytes]) -> None:
         """Stores all chunks durably."""
@@ -33,6 +35,7 @@ class SqlChunks:
     """1 MiB rows: one database backup holds all."""
 
     scheme = "sql"
+    transactional = True
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -72,6 +75,7 @@ class FileChunks:
     """One file an artifact behind an fsspec URL, written under a temporary name and then moved."""
 
     scheme = "file"
+    transactional = False
 
     def __init__(self, url: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(url)

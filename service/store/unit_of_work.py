@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from service.store.artifacts import ArtifactIndex, ArtifactStore, make_artifact_store
@@ -17,11 +17,12 @@ from service.store.jobs import Jobs
 from service.store.keys import Keys
 from service.store.models import Models
 from service.store.serving import Servings
-from service.store.tables import ExplanationRow, PredictionRow
+from service.store.tables import DatasetRow, ExplanationRow, JobRow, PredictionRow, Row
 from service.store.trials import Trials
 from service.store.workers import Workers
 
 log = logging.getLogger(__name__)
+STATEFUL: dict[str, type[Row]] = {"ds": DatasetRow, "job": JobRow, "prd": PredictionRow, "exp": ExplanationRow}
 
 
 class UnitOfWork:
@@ -126,6 +127,12 @@ class Store:
         """A unit of work that only reads: takes no write lock, rolls back."""
         with Session(self._reading, expire_on_commit=False) as session:
             yield UnitOfWork(session, self.artifacts)
+
+    def state_of(self, row_id: str) -> str | None:
+        """The state of any resource that has one, by its id; None when it is gone. Cheap: for waiting."""
+        table = STATEFUL[row_id.partition("_")[0]].__table__
+        with self._reading.connect() as connection:
+            return connection.execute(select(table.c.state).where(table.c.id == row_id)).scalar_one_or_none()
 
     def close(self) -> None:
         """Returns all connections."""

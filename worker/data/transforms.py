@@ -15,7 +15,7 @@ POLICIES: dict[Policy, Augmentation] = {
     "none": Augmentation(),
     # No flips: right for digits, letters and signs too.
     "light": Augmentation(random_resized_crop=0.8, rotation_degrees=8.0),
-    # No rotation: it blurs small images, and cost 0.3 to 2 points on Fashion-MNIST.
+    # No rotation: it blurs small images, and cost up to one point on Fashion-MNIST.
     "standard": Augmentation(random_resized_crop=0.8, horizontal_flip=0.5, color_jitter=0.1),
     "strong": Augmentation(random_resized_crop=0.5, horizontal_flip=0.5, trivial_augment=True, random_erasing=0.25),
 }

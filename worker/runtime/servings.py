@@ -4,8 +4,10 @@ import logging
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 Row = PredictionRow | ExplanationRow
 Pictures = dict[str, bytes]
 PNG = "image/png"
+DRAWERS = 2
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Serving:
         try:
             with LeaseKeeper(lambda: self._renew(lease), self.runtime.settings.heartbeat_seconds) as keeper:
                 result, pictures = self._answer(lease, keeper)
-                stored = {name: self.runtime.store.artifacts.write(png, PNG) for name, png in pictures.items()}
+                stored = {name: self.runtime.store.artifacts.hold(png, PNG) for name, png in pictures.items()}
             self._finish(lease, "succeeded", stored, result=result, compute_seconds=_since(started))
         except LeaseLost:
             log.info("%s %s is gone, or somebody else's now", self.noun, lease.row_id)
@@ -166,12 +169,14 @@ def compute_explanation(
     network, digest = serving.models.get(row.model_id)
     spec = ExplanationSpec.model_validate(row.spec)
     explanation = explain_images(network, images, spec, progress=progress)
-    pictures: Pictures = {}
+    drawings: dict[str, Callable[[], bytes]] = {}
     for index, (image, item) in enumerate(zip(images, explanation.items, strict=True)):
         for position, target in enumerate(item.targets):
-            place = f"items/{index}/{position}"
-            pictures[f"{place}/heatmap.png"] = heatmap_png(target.attributions, size=image.size)
-            pictures[f"{place}/overlay.png"] = overlay_png(image, target.attributions)
+            place, values = f"items/{index}/{position}", target.attributions
+            drawings[f"{place}/heatmap.png"] = partial(heatmap_png, values, size=image.size)
+            drawings[f"{place}/overlay.png"] = partial(overlay_png, image, values)
+    with ThreadPoolExecutor(DRAWERS) as pool:
+        pictures = dict(zip(drawings, pool.map(lambda draw: draw(), drawings.values()), strict=True))
     return {**_to_json(explanation, row.inputs), "model_digest": digest}, pictures
 
 
