@@ -13,25 +13,35 @@ from service.errors import (
     BudgetExceeded,
     Conflict,
     Fault,
+    ImageAnimated,
+    ImageCorrupt,
     ImageError,
+    ImageTooLarge,
     Invalid,
     MalformedJson,
+    NotFound,
     PayloadTooLarge,
     TooManyItems,
     UnknownReference,
+    UnsupportedImage,
+    UnsupportedMediaType,
 )
 from service.problems import invalid
 from service.routing import parse_json
 from service.specs.base import Spec
 from service.specs.datasets import Manifest
 from service.specs.explanations import MAX_INPUTS, DatasetInputs
-from service.specs.images import MAX_IMAGE_BYTES, open_image
+from service.specs.images import MAX_IMAGE_BYTES, MAX_REQUEST_PIXELS, open_image
 from service.store import Artifact, Store
 from service.store.datasets import MANIFEST
 
 SPLIT_ARTIFACT = "split.json"
 MAX_REQUEST_BYTES = 128 * 1024**2
-MAX_REQUEST_PIXELS = 200_000_000
+INPUT_ERRORS = (
+    *(BudgetExceeded, Conflict, ImageAnimated, ImageCorrupt, ImageTooLarge, Invalid, MalformedJson, NotFound),
+    *(PayloadTooLarge, TooManyItems, UnknownReference, UnsupportedImage, UnsupportedMediaType),
+)
+"""What asking a model can be refused with, whatever it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,21 @@ async def _spec_part(part: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise MalformedJson("The `spec` part is not a JSON object.")
     return value
+
+
+def keep_inputs(
+    store: Store, project_id: str, model_id: str, asked: Asked
+) -> tuple[list[dict[str, Any]], list[Artifact]]:
+    """What the row says of its inputs, and the artifacts to attach to it as `inputs/<index>`.
+
+    Raises:
+        ImageError, BudgetExceeded: as `check_images`.
+        UnknownReference, Conflict, Invalid: as `choose_samples`.
+    """
+    if asked.dataset is not None:
+        return choose_samples(store, project_id, model_id, asked.dataset), []
+    check_images(asked.files)
+    return store_images(store, asked.files)
 
 
 def check_images(files: Sequence[tuple[str, bytes]]) -> None:

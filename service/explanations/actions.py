@@ -4,7 +4,7 @@ from typing import Any
 
 from service.errors import BudgetExceeded, ExplanationUnsupported, Fault, Invalid, NotFound
 from service.explanations.schemas import ExplanationList, ExplanationRead
-from service.inputs import Asked, check_images, checked, choose_samples, store_images
+from service.inputs import Asked, checked, keep_inputs
 from service.queue import Nudges, after_commit
 from service.specs.backbones import CATALOGUE
 from service.specs.base import new_id
@@ -25,7 +25,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
         NotFound: no such model.
         Invalid: fields, parameters or target labels that are not valid.
         ExplanationUnsupported: the method cannot explain this kind of network.
-        ImageError, UnknownReference, Conflict: as `check_images` and `choose_samples`.
+        ImageError, UnknownReference, Conflict: as `keep_inputs`.
     """
     spec: ExplanationSpec = checked(ExplanationSpec, asked.spec)
     with store.read() as work:
@@ -33,13 +33,8 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
     if model is None:
         raise NotFound("No such model.")
     _check_spec(spec, model)
-    check_images(asked.files)
     _check_budget(spec, len(asked.files) or (asked.dataset.limit if asked.dataset else 1))
-    artifacts: list[Artifact] = []
-    if asked.dataset is not None:
-        inputs = choose_samples(store, project_id, model.id, asked.dataset)
-    else:
-        inputs, artifacts = store_images(store, asked.files)
+    inputs, artifacts = keep_inputs(store, project_id, model.id, asked)
     row_id = new_id("exp")
     row = ExplanationRow(
         id=row_id, project_id=project_id, model_id=model.id, state="queued", spec=spec.model_dump(), inputs=inputs

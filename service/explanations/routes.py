@@ -7,25 +7,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
-from service.errors import (
-    BudgetExceeded,
-    Conflict,
-    ExplanationUnsupported,
-    ImageAnimated,
-    ImageCorrupt,
-    ImageTooLarge,
-    Invalid,
-    MalformedJson,
-    NotFound,
-    PayloadTooLarge,
-    TooManyItems,
-    UnknownReference,
-    UnsupportedImage,
-    UnsupportedMediaType,
-)
+from service.errors import ExplanationUnsupported, Invalid, NotFound
 from service.explanations import actions
 from service.explanations.schemas import ExplanationList, ExplanationRead
-from service.inputs import Asked, multipart_or_json, read_asked
+from service.inputs import INPUT_ERRORS, Asked, multipart_or_json, read_asked
 from service.problems import error_docs, problem_response
 from service.routing import door_router
 from service.specs.explanations import ExplanationSpec
@@ -35,10 +20,6 @@ from service.streaming import stream_artifact
 asked_of_models = door_router("/models", "explanations")
 kept = door_router("/explanations", "explanations")
 DEFAULT_WAIT_SECONDS = 30.0
-INPUT_ERRORS = (BudgetExceeded, Conflict, ExplanationUnsupported, ImageAnimated, ImageCorrupt, ImageTooLarge,
-                Invalid, MalformedJson,
-                NotFound, PayloadTooLarge, TooManyItems, UnknownReference, UnsupportedImage,
-                UnsupportedMediaType)  # fmt: skip
 
 
 @asked_of_models.post(
@@ -48,7 +29,7 @@ INPUT_ERRORS = (BudgetExceeded, Conflict, ExplanationUnsupported, ImageAnimated,
     responses={
         200: {"content": {"image/png": {}}},
         202: {"model": ExplanationRead},
-        **error_docs(*INPUT_ERRORS),
+        **error_docs(*INPUT_ERRORS, ExplanationUnsupported),
     },
 )
 async def explain(

@@ -1,30 +1,25 @@
 """Rules for predictions."""
 
 from service.errors import NotFound
-from service.inputs import Asked, check_images, checked, choose_samples, store_images
+from service.inputs import Asked, checked, keep_inputs
 from service.predictions.schemas import PredictionList, PredictionRead
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
 from service.specs.explanations import PredictionSpec
 from service.specs.tasks import PREDICT
-from service.store import Artifact, Store, UnitOfWork
+from service.store import Store, UnitOfWork
 from service.store.pages import PageQuery
 from service.store.tables import PredictionRow
 
 
 def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked: Asked) -> str:
-    """Accepts a prediction; raises `NotFound`, `Invalid`, `ImageError`s and as `choose_samples`."""
+    """Accepts a prediction; raises `NotFound`, `Invalid` and as `keep_inputs`."""
     checked(PredictionSpec, asked.spec)
     with store.read() as work:
         model = work.models.find(project_id, reference)
     if model is None:
         raise NotFound("No such model.")
-    check_images(asked.files)
-    artifacts: list[Artifact] = []
-    if asked.dataset is not None:
-        inputs = choose_samples(store, project_id, model.id, asked.dataset)
-    else:
-        inputs, artifacts = store_images(store, asked.files)
+    inputs, artifacts = keep_inputs(store, project_id, model.id, asked)
     row_id = new_id("prd")
     with store.work(quick=True) as work:
         row = PredictionRow(id=row_id, project_id=project_id, model_id=model.id, state="queued", spec={}, inputs=inputs)

@@ -5,22 +5,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
-from service.errors import (
-    BudgetExceeded,
-    Conflict,
-    ImageAnimated,
-    ImageCorrupt,
-    ImageTooLarge,
-    Invalid,
-    MalformedJson,
-    NotFound,
-    PayloadTooLarge,
-    TooManyItems,
-    UnknownReference,
-    UnsupportedImage,
-    UnsupportedMediaType,
-)
-from service.inputs import multipart_or_json, read_asked
+from service.errors import NotFound
+from service.inputs import INPUT_ERRORS, multipart_or_json, read_asked
 from service.predictions import actions
 from service.predictions.schemas import PredictionList, PredictionRead
 from service.problems import error_docs
@@ -30,8 +16,6 @@ from service.specs.explanations import PredictionSpec
 asked_of_models = door_router("/models", "predictions")
 kept = door_router("/predictions", "predictions")
 DEFAULT_WAIT_SECONDS = 30.0
-INPUT_ERRORS = (BudgetExceeded, Conflict, ImageAnimated, ImageCorrupt, ImageTooLarge, Invalid, MalformedJson, NotFound,
-                PayloadTooLarge, TooManyItems, UnknownReference, UnsupportedImage, UnsupportedMediaType)  # fmt: skip
 
 
 @asked_of_models.post(

@@ -18,6 +18,8 @@ from service.specs.image_png import SIGNATURE, lacks_rows, read_png
 from service.specs.image_webp import read_webp
 
 MAX_PIXELS = 40_000_000
+MAX_REQUEST_PIXELS = 200_000_000
+"""Of all inputs of one prediction or explanation: they are decoded together."""
 MAX_ASPECT_RATIO = 100  # resizing a thinner one to a usual height would take more memory than its pixels did
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 

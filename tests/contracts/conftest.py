@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,7 @@ from service.settings import Settings
 from service.store import Store
 from service.store.migrate import upgrade
 from tests.contracts.world import Project, make_project
-
-
-@dataclass
-class Recorded:
-    """Nudges that nobody follows."""
-
-    sent: list[str] = field(default_factory=list)
-
-    def nudge(self, task: str) -> None:
-        self.sent.append(task)
-
-    def broker_answers(self) -> bool:
-        return True
+from tests.nudges import Recorded
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """What is lost comes back, once; what is only slow is left alone."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import update
@@ -11,18 +10,8 @@ from service.store import Store
 from service.store.engine import now_seconds
 from service.store.tables import ArtifactRow, DatasetRow, TrialRow
 from service.sweeper import Sweeper
+from tests.nudges import Recorded
 from tests.rows import add_dataset, add_job, add_prediction, add_project
-
-
-@dataclass
-class Recorded:
-    sent: list[str] = field(default_factory=list)
-
-    def nudge(self, task: str) -> None:
-        self.sent.append(task)
-
-    def broker_answers(self) -> bool:
-        return True
 
 
 def make_sweeper(store: Store) -> tuple[Sweeper, Recorded]:

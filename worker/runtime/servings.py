@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import (
     ArtifactCorrupt,
+    BudgetExceeded,
     Fault,
     ImageError,
     LeaseLost,
@@ -25,7 +26,7 @@ from service.errors import (
 )
 from service.specs.archives import read_entry
 from service.specs.explanations import ExplanationSpec
-from service.specs.images import decode_image
+from service.specs.images import MAX_REQUEST_PIXELS, decode_image, open_image
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.datasets import ARCHIVE
 from service.store.serving import Servings
@@ -95,7 +96,8 @@ class Serving:
 
     def _images(self, row: Row, inputs: dict[str | None, Artifact]) -> list[Image.Image]:
         store = self.runtime.store
-        images = []
+        images: list[Image.Image] = []
+        pixels = 0
         with ExitStack() as archives:
             opened: dict[str, zipfile.ZipFile] = {}
             for index, given in enumerate(row.inputs):
@@ -107,6 +109,10 @@ class Serving:
                         opened[dataset_id] = archives.enter_context(self._open_dataset(dataset_id))
                     data = read_entry(opened[dataset_id], given["name"])
                 try:
+                    width, height = open_image(data).size
+                    pixels += width * height
+                    if pixels > MAX_REQUEST_PIXELS:
+                        raise BudgetExceeded(f"The inputs have more than {MAX_REQUEST_PIXELS} pixels together.")
                     images.append(decode_image(data))
                 except ImageError as error:
                     fault = Fault(("body", "file", index), error.slug, error.detail)

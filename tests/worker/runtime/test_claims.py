@@ -6,22 +6,15 @@ import pytest
 
 from service.settings import Settings
 from service.store import Store
+from tests.nudges import Recorded
 from tests.rows import add_job, add_project
 from worker.runtime.context import Runtime
 from worker.runtime.devices import visible_devices
 from worker.runtime.trials import _begin, claim_trial, remove_old_scratch
 
 
-class Silence:
-    def nudge(self, task: str) -> None:
-        """Nobody listens."""
-
-    def broker_answers(self) -> bool:
-        return True
-
-
 def make_runtime(store: Store, data_dir: Path) -> Runtime:
-    return Runtime(Settings(data_dir=data_dir), store, Silence(), ("train",), "tester")
+    return Runtime(Settings(data_dir=data_dir), store, Recorded(), ("train",), "tester")
 
 
 @pytest.mark.parametrize(

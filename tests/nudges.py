@@ -1,0 +1,16 @@
+"""Nudges of tests."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Recorded:
+    """Nudges that nobody follows."""
+
+    sent: list[str] = field(default_factory=list)
+
+    def nudge(self, task: str) -> None:
+        self.sent.append(task)
+
+    def broker_answers(self) -> bool:
+        return True

@@ -1,0 +1,123 @@
+"""How a prediction or explanation ends, whatever happens while it is computed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from service.settings import Settings
+from service.specs.base import new_id
+from service.store import Store
+from service.store.pages import PageQuery
+from service.store.tables import PredictionRow
+from tests.corpora.pictures import png
+from tests.nudges import Recorded
+from tests.rows import add_project
+from worker.runtime import servings
+from worker.runtime.context import Runtime
+from worker.runtime.servings import Serving
+
+ANSWER: dict[str, Any] = {"items": []}
+
+
+def make_serving(store: Store, data_dir: Path, compute: Callable[..., Any]) -> Serving:
+    runtime = Runtime(Settings(data_dir=data_dir), store, Recorded(), ("explain",), "tester")
+    return Serving(runtime, None, "predictions", compute)  # type: ignore[arg-type]
+
+
+def ask(store: Store, pictures: list[bytes]) -> str:
+    row_id = new_id("prd")
+    inputs = [{"name": "a.png", "sha256": "", "truncated": False} for _ in pictures]
+    row = PredictionRow(
+        id=row_id, project_id=add_project(store), model_id="mdl_1", state="queued", spec={}, inputs=inputs
+    )
+    with store.work() as work:
+        work.predictions.add(row)
+        for index, data in enumerate(pictures):
+            work.artifacts.attach(store.artifacts.hold(data, "image/png"), row_id, f"inputs/{index}")
+    return row_id
+
+
+def run(store: Store, data_dir: Path, compute: Callable[..., Any], pictures: list[bytes]) -> PredictionRow | None:
+    row_id = ask(store, pictures)
+    serving = make_serving(store, data_dir, compute)
+    lease = serving.claim()
+    assert lease is not None
+    assert lease.row_id == row_id
+    serving.run(lease)
+    with store.read() as work:
+        return work.session.get(PredictionRow, row_id)
+
+
+def test_inputs_are_decoded_in_order_and_pictures_kept_with_the_answer(store: Store, tmp_path: Path) -> None:
+    pictures = [png(number) for number in range(3)]
+
+    def compute(_serving: Serving, _row: Any, images: list[Any], _progress: Any) -> Any:
+        return {"items": [image.tobytes()[:3].hex() for image in images]}, {"items/0/0/heatmap.png": b"drawn"}
+
+    row = run(store, tmp_path, compute, pictures)
+    assert row is not None
+    assert row.state == "succeeded"
+    assert row.result is not None
+    assert row.result["items"] == [servings.decode_image(data).tobytes()[:3].hex() for data in pictures]
+    with store.read() as work:
+        drawn = work.artifacts.find(row.id, "items/0/0/heatmap.png")
+    assert drawn is not None
+    assert store.artifacts.read_bytes(drawn) == b"drawn"
+
+
+def test_s41_pixels_are_counted_before_they_are_decoded(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = servings.open_image(png()).size
+    monkeypatch.setattr(servings, "MAX_REQUEST_PIXELS", size[0] * size[1] * 2)
+    for count, state in [(2, "succeeded"), (3, "failed")]:
+        row = run(sqlite_store, tmp_path, lambda *_: (ANSWER, {}), [png()] * count)
+        assert row is not None
+        assert row.state == state
+    assert row.problem is not None
+    assert row.problem["type"] == "/problems/budget-exceeded"
+
+
+def test_a_breakdown_fails_with_a_safe_reason(sqlite_store: Store, tmp_path: Path) -> None:
+    def compute(*_: Any) -> Any:
+        raise RuntimeError("a secret path /home/someone")
+
+    row = run(sqlite_store, tmp_path, compute, [png()])
+    assert row is not None
+    assert row.problem is not None
+    assert row.state == "failed"
+    assert "secret" not in str(row.problem)
+
+
+def test_a_database_that_is_away_leaves_the_row_to_be_taken_again(sqlite_store: Store, tmp_path: Path) -> None:
+    def compute(*_: Any) -> Any:
+        raise OperationalError("SELECT", {}, Exception("away"))
+
+    with pytest.raises(OperationalError):
+        run(sqlite_store, tmp_path, compute, [png()])
+    with sqlite_store.read() as work:
+        assert work.predictions.page(add_project(sqlite_store), PageQuery())[0][0].state == "running"
+
+
+def test_a_deleted_row_stays_deleted(sqlite_store: Store, tmp_path: Path) -> None:
+    def compute(_serving: Serving, row: Any, _images: Any, _progress: Any) -> Any:
+        with sqlite_store.work() as work:
+            work.predictions.delete(row.id)
+        return ANSWER, {"items/0/0/heatmap.png": b"drawn"}
+
+    assert run(sqlite_store, tmp_path, compute, [png()]) is None
+    with sqlite_store.read() as work:
+        assert [found for found in work.artifacts.unowned(-60.0) if found.size_bytes == 5] == []
+
+
+def test_a_draining_worker_puts_the_row_back(sqlite_store: Store, tmp_path: Path) -> None:
+    def compute(serving: Serving, _row: Any, _images: Any, progress: Callable[[int, int], None]) -> Any:
+        serving.runtime.draining.set()
+        progress(1, 2)
+
+    row = run(sqlite_store, tmp_path, compute, [png()])
+    assert row is not None
+    assert (row.state, row.attempt, row.lease_owner) == ("queued", 0, None)
