@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from service.errors import ResourceExhausted, ServiceError, Stopped
+from worker.runtime.allocator import keep_freed_memory
 from worker.runtime.messages import Crashed, Done, Failed, GaveUp, Report
 
 PR_SET_PDEATHSIG = 1
@@ -109,6 +110,7 @@ def _ending(work: Callable[..., object], payload: object, reporter: Reporter) ->
 
 def _settle_in() -> None:
     """Own process group, dies with its parent, first to go when memory runs out, yields to serving."""
+    keep_freed_memory()
     with suppress(PermissionError):
         os.setpgid(0, 0)
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

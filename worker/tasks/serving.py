@@ -12,6 +12,7 @@ from worker.backbones.building import build_network
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.explainer import explain_images
 from worker.explaining.rendering import heatmap_png, overlay_png
+from worker.runtime.allocator import keep_freed_memory
 from worker.runtime.context import Runtime
 from worker.runtime.model_cache import ModelCache
 from worker.runtime.servings import Serving, compute_explanation, compute_prediction
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 def make_servings(runtime: Runtime) -> tuple[Serving, Serving]:
     """Predictions and explanations over one model cache; what loads lazily is loaded in the background."""
+    keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if runtime.settings.worker_threads:
         torch.set_num_threads(runtime.settings.worker_threads)
