@@ -19,11 +19,12 @@ from service.middleware import RequestFrame
 from service.models import routes as models
 from service.predictions import routes as predictions
 from service.problems import error_docs, install_handlers
-from service.queue import CeleryNudges, Nudges
+from service.queue import CeleryNudges, Nudges, settled_bell
 from service.routing import known_caller
 from service.settings import Settings
 from service.store import Store
 from service.sweeper import Sweeper
+from service.waiting import Announcements
 
 log = logging.getLogger(__name__)
 FEATURES = (datasets.router, backbones.router, jobs.router, events.router, models.router, models.aliases_router,
@@ -32,6 +33,7 @@ FEATURES = (datasets.router, backbones.router, jobs.router, events.router, model
 
 def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
     """The API over a store; the schema must be up to date."""
+    announcements = Announcements(settled_bell(settings))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -40,13 +42,15 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
             log.warning("made the admin key; it is in %s", made)
         sweeper = Sweeper(store, nudges, settings)
         sweeper.start()
-        yield
+        with announcements.listening():
+            yield
         app.state.closing = True
         sweeper.stop()
         store.close()
 
     app = FastAPI(title="Tunelens", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
     app.state.settings, app.state.store, app.state.nudges, app.state.closing = settings, store, nudges, False
+    app.state.announcements = announcements
     install_handlers(app)
     root = APIRouter(
         prefix="/v1",

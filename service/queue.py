@@ -5,19 +5,22 @@ nudge left behind.
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from celery import Celery
 from kombu.entity import Queue as KombuQueue
 from kombu.exceptions import OperationalError
 
-from service.file_broker import TRANSPORT
+from service.bells import Bell
+from service.file_broker import TRANSPORT, bell
 from service.settings import Settings
 from service.specs.tasks import QUEUE_OF, QUEUES
 
 log = logging.getLogger(__name__)
 
-POLLING_SECONDS = 0.005
+POLLING_SECONDS = 0.02
+SETTLED = "settled"
 SOCKET_TIMEOUT_SECONDS = 2.0
 LEFT_BEHIND_SECONDS = 3600.0
 
@@ -28,6 +31,9 @@ class Nudges(Protocol):
     def nudge(self, task: str) -> None:
         """Wakes a worker; never raises for a broker that is away."""
 
+    def announce(self) -> None:
+        """Says that something has settled, to whoever waits for it; never raises."""
+
     def broker_answers(self) -> bool:
         """Whether the broker can be reached now."""
 
@@ -37,6 +43,7 @@ class CeleryNudges:
 
     def __init__(self, settings: Settings) -> None:
         self._celery = make_celery(settings)
+        self._settled = settled_bell(settings)
 
     def nudge(self, task: str) -> None:
         """Sends one message without waiting for a broker that does not answer."""
@@ -44,6 +51,11 @@ class CeleryNudges:
             self._celery.send_task(task, queue=QUEUE_OF[task], retry=False, ignore_result=True)
         except (OperationalError, OSError) as error:
             log.warning("nudge %s not sent (%s): the sweeper will", task, error.__class__.__name__)
+
+    def announce(self) -> None:
+        """Rings, where there is a bell."""
+        if self._settled is not None:
+            self._settled.ring()
 
     def broker_answers(self) -> bool:
         """Connects once, within the socket timeout."""
@@ -60,10 +72,15 @@ def after_commit(nudges: Nudges, task: str) -> Callable[[], None]:
     return lambda: nudges.nudge(task)
 
 
+def settled_bell(settings: Settings) -> Bell | None:
+    """Rung by workers when a resource has settled, heard by the API; None where the broker is not made of files."""
+    return bell(_messages(settings), SETTLED) if _is_filesystem(settings) else None
+
+
 def make_celery(settings: Settings) -> Celery:
     """The Celery application that API and workers share: JSON only, early ack, no results, no prefetch."""
     celery = Celery("tunelens", broker=settings.broker_url)
-    filesystem = settings.broker_url.startswith("filesystem:")
+    filesystem = _is_filesystem(settings)
     if filesystem:
         celery.conf.broker_transport = TRANSPORT
     celery.conf.update(
@@ -87,16 +104,24 @@ def make_celery(settings: Settings) -> Celery:
     return celery
 
 
+def _is_filesystem(settings: Settings) -> bool:
+    return settings.broker_url.startswith("filesystem:")
+
+
+def _messages(settings: Settings) -> Path:
+    return settings.data_dir / "broker" / "messages"
+
+
 def _filesystem_options(settings: Settings) -> dict[str, Any]:
-    folder = settings.data_dir / "broker"
+    folder = _messages(settings).parent
     for name in ("messages", "control"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for left in (*folder.glob("messages/*.taken"), *folder.glob("messages/*.part")):
         if time.time() - left.stat().st_mtime > LEFT_BEHIND_SECONDS:
             left.unlink(missing_ok=True)
     return {
-        "data_folder_in": str(folder / "messages"),
-        "data_folder_out": str(folder / "messages"),
+        "data_folder_in": str(_messages(settings)),
+        "data_folder_out": str(_messages(settings)),
         "control_folder": str(folder / "control"),
         "store_processed": False,
         "polling_interval": POLLING_SECONDS,

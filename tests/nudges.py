@@ -12,5 +12,8 @@ class Recorded:
     def nudge(self, task: str) -> None:
         self.sent.append(task)
 
+    def announce(self) -> None:
+        self.sent.append("settled")
+
     def broker_answers(self) -> bool:
         return True

@@ -61,6 +61,6 @@ def complete_trial(store: Store, trial_id: str, *, loss: float, config: dict[str
         assert lease is not None
         assert lease.row_id == trial_id
         work.jobs.move(work.trials.get(trial_id).job_id, "running")
-        work.artifacts.attach(weights, trial_id, "model.safetensors")
+        work.artifacts.attach({"model.safetensors": weights}, trial_id)
         metrics = {"validation": {"loss": loss}, "test": {"loss": loss + 1.0}, "baseline": {"accuracy": 0.5}}
         work.trials.leases.finish(lease, "succeeded", metrics=metrics, config=described, best_epoch=1)

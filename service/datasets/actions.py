@@ -62,7 +62,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, upload: Upload, check:
     )
     with store.work() as work:
         work.datasets.add(row)
-        work.artifacts.attach(artifact, row.id, ARCHIVE)
+        work.artifacts.attach({ARCHIVE: artifact}, row.id)
         work.accepted(f"/v1/datasets/{row.id}")
         work.after_commit(after_commit(nudges, VALIDATE_DATASETS))
     return row.id

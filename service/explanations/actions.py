@@ -41,8 +41,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
     )
     with store.work(quick=True) as work:
         work.explanations.add(row)
-        for index, artifact in enumerate(artifacts):
-            work.artifacts.attach(artifact, row_id, f"inputs/{index}")
+        work.artifacts.attach({f"inputs/{index}": artifact for index, artifact in enumerate(artifacts)}, row_id)
         work.accepted(f"/v1/explanations/{row_id}")
         work.after_commit(after_commit(nudges, EXPLAIN))
     return row_id

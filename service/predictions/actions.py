@@ -24,8 +24,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
     with store.work(quick=True) as work:
         row = PredictionRow(id=row_id, project_id=project_id, model_id=model.id, state="queued", spec={}, inputs=inputs)
         work.predictions.add(row)
-        for index, artifact in enumerate(artifacts):
-            work.artifacts.attach(artifact, row_id, f"inputs/{index}")
+        work.artifacts.attach({f"inputs/{index}": artifact for index, artifact in enumerate(artifacts)}, row_id)
         work.accepted(f"/v1/predictions/{row_id}")
         work.after_commit(after_commit(nudges, PREDICT))
     return row_id

@@ -5,7 +5,7 @@ once a unit of work gives it an owner. What never gets one is swept.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
@@ -112,25 +112,34 @@ class ArtifactIndex:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def attach(self, artifact: Artifact, owner_id: str, name: str) -> None:
-        """Gives the bytes an owner, replacing the owner's artifact of the same name."""
+    def attach(self, artifacts: Mapping[str, Artifact], owner_id: str) -> None:
+        """Gives the bytes an owner, by name, replacing the owner's artifacts of the same names."""
         self._session.execute(
             update(ArtifactRow)
-            .where(ArtifactRow.owner_id == owner_id, ArtifactRow.name == name)
+            .where(ArtifactRow.owner_id == owner_id, ArtifactRow.name.in_(artifacts))
             .values(owner_id=None, name=None)
         )
-        if artifact.held is not None:
-            self._store_held(artifact, artifact.held, owner_id, name)
-            return
-        values = {"owner_id": owner_id, "name": name}
-        self._session.execute(update(ArtifactRow).where(ArtifactRow.id == artifact.id).values(**values))
+        held = {name: artifact for name, artifact in artifacts.items() if artifact.held is not None}
+        if held:
+            self._store_held(held, owner_id)
+        for name in artifacts.keys() - held.keys():
+            values = {"owner_id": owner_id, "name": name}
+            self._session.execute(update(ArtifactRow).where(ArtifactRow.id == artifacts[name].id).values(**values))
 
-    def _store_held(self, artifact: Artifact, data: bytes, owner_id: str, name: str) -> None:
-        described = {"id": artifact.id, "media_type": artifact.media_type, "size_bytes": artifact.size_bytes}
-        kept = {"sha256": artifact.sha256, "location": artifact.location, "owner_id": owner_id, "name": name}
-        self._session.execute(insert(ArtifactRow).values(**described, **kept))
-        for number, piece in enumerate(_pieces(data)):
-            self._session.execute(insert(ChunkRow).values(artifact_id=artifact.id, number=number, data=piece))
+    def _store_held(self, held: Mapping[str, Artifact], owner_id: str) -> None:
+        described = ("id", "media_type", "size_bytes", "sha256", "location")
+        rows = [
+            {field: getattr(artifact, field) for field in described} | {"owner_id": owner_id, "name": name}
+            for name, artifact in held.items()
+        ]
+        pieces = [
+            {"artifact_id": artifact.id, "number": number, "data": piece}
+            for artifact in held.values()
+            for number, piece in enumerate(_pieces(artifact.held or b""))
+        ]
+        self._session.execute(insert(ArtifactRow), rows)
+        if pieces:
+            self._session.execute(insert(ChunkRow), pieces)
 
     def move(self, from_owner: str, to_owner: str) -> None:
         """Publishes: all artifacts of one owner become another's."""

@@ -80,8 +80,8 @@ def _dataset(store: Store, project_id: str) -> str:
     )
     with store.work() as work:
         work.datasets.add(row)
-        work.artifacts.attach(archive_bytes, row.id, ARCHIVE)
-        work.artifacts.attach(listing, row.id, MANIFEST)
+        work.artifacts.attach({ARCHIVE: archive_bytes}, row.id)
+        work.artifacts.attach({MANIFEST: listing}, row.id)
     return row.id
 
 
@@ -126,7 +126,7 @@ def _job_and_model(store: Store, project_id: str, dataset_id: str) -> tuple[str,
         work.trials.add(TrialRow(id=new_id("trl"), job_id=job_id, number=0, state="succeeded"))
         work.models.add(model)
         for name, artifact in files.items():
-            work.artifacts.attach(artifact, model_id, name)
+            work.artifacts.attach({name: artifact}, model_id)
     return job_id, model_id
 
 
@@ -160,5 +160,5 @@ def _servings(store: Store, project_id: str, model_id: str) -> tuple[str, str]:
     with store.work() as work:
         work.predictions.add(prediction)
         work.explanations.add(explanation)
-        work.artifacts.attach(picture, explanation.id, "items/0/0/overlay.png")
+        work.artifacts.attach({"items/0/0/overlay.png": picture}, explanation.id)
     return prediction.id, explanation.id

@@ -15,10 +15,11 @@ from service.specs.tasks import QUEUE_OF, RUN_TRIALS
 
 def test_each_message_is_taken_whole_and_once(tmp_path: Path) -> None:
     """Four writers and four readers at once; kombu's own transport loses or breaks some of these."""
-    (tmp_path / "control").mkdir()
+    for name in ("messages", "control"):
+        (tmp_path / name).mkdir()
     options = {
-        "data_folder_in": str(tmp_path),
-        "data_folder_out": str(tmp_path),
+        "data_folder_in": str(tmp_path / "messages"),
+        "data_folder_out": str(tmp_path / "messages"),
         "control_folder": str(tmp_path / "control"),
         "polling_interval": 0.001,
     }
@@ -54,7 +55,7 @@ def test_each_message_is_taken_whole_and_once(tmp_path: Path) -> None:
             writer.result()
         taken = [pair for reader in readers for pair in reader.result()]
     assert sorted(taken) == [(writer, number) for writer in range(4) for number in range(100)]
-    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+    assert list((tmp_path / "messages").iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://:secret@127.0.0.1:1/0"])

@@ -99,7 +99,7 @@ def test_abandoned_bytes_go(store: Store) -> None:
     kept, gone = store.artifacts.write(b"kept", "text/plain"), store.artifacts.write(b"gone", "text/plain")
     with store.work() as work:
         for artifact in (kept, gone):
-            work.artifacts.attach(artifact, artifact.id, "name")
+            work.artifacts.attach({"name": artifact}, artifact.id)
         work.artifacts.abandon(gone.id)
     make_sweeper(store)[0].sweep(now=0.0)
     with store.read() as work:

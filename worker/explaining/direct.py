@@ -6,10 +6,14 @@ as long (torch 2.14, `use_mkldnn`), and pads "same" convolutions by writing the 
 with the first, 5.6 instead of 5.0 with the second.
 """
 
+from typing import cast
+
 import torch
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.padding import get_same_padding
 from torch import Tensor, nn
+
+Size = tuple[int, int]
 
 
 class DirectConv2d(nn.Conv2d):
@@ -39,15 +43,16 @@ def can_be_direct(convolution: nn.Conv2d) -> bool:
     )
 
 
-def direct(convolution: nn.Conv2d, size: tuple[int, int]) -> DirectConv2d:
+def direct(convolution: nn.Conv2d, size: Size) -> DirectConv2d:
     """The same convolution for inputs of `size` (height, width); weights are shared where they need no padding."""
-    kernel, padding, weight = convolution.kernel_size, convolution.padding, convolution.weight
+    weight = convolution.weight
+    kernel, padding = cast(Size, convolution.kernel_size), cast(Size, convolution.padding)
+    stride, dilation = cast(Size, convolution.stride), cast(Size, convolution.dilation)
     if isinstance(convolution, Conv2dSame):
-        dimensions = zip(size, kernel, convolution.stride, strict=True)
-        zeros = [get_same_padding(length, reach, stride, 1) for length, reach, stride in dimensions]
+        zeros = [get_same_padding(size[axis], kernel[axis], stride[axis], 1) for axis in (0, 1)]
         # The odd one of the zeros goes behind; where they are equal on both sides, the kernel has it in front instead.
         extra = [count % 2 for count in zeros]
-        padding = tuple((count + 1) // 2 for count in zeros)
+        padding = ((zeros[0] + 1) // 2, (zeros[1] + 1) // 2)
         weight = nn.functional.pad(weight, (extra[1], 0, extra[0], 0))
         kernel = (kernel[0] + extra[0], kernel[1] + extra[1])
         weight = weight.contiguous(memory_format=torch.channels_last)
@@ -55,12 +60,13 @@ def direct(convolution: nn.Conv2d, size: tuple[int, int]) -> DirectConv2d:
         convolution.in_channels,
         convolution.out_channels,
         kernel,
-        stride=convolution.stride,
+        stride=stride,
         padding=padding,
-        dilation=convolution.dilation,
+        dilation=dilation,
         groups=convolution.groups,
         bias=convolution.bias is not None,
         device="meta",  # no weights of its own
     )
-    twin._parameters.update(weight=nn.Parameter(weight, requires_grad=False), bias=convolution.bias)
+    twin._parameters["weight"] = nn.Parameter(weight, requires_grad=False)
+    twin._parameters["bias"] = convolution.bias  # type: ignore[assignment]
     return twin

@@ -27,14 +27,16 @@ Pixels = NDArray[np.uint8]
 
 
 def heatmap_png(attributions: FloatArray, *, size: tuple[int, int]) -> bytes:
-    """The attributions alone, as an RGB PNG.
+    """The attributions alone, as a PNG of 256 colours.
 
     Args:
         attributions: [h, w], in the input's orientation.
         size: width and height of the picture in pixels: those of the displayed input.
     """
     levels, signed = _levels(attributions, size)
-    return _png(Image.fromarray(_colours(signed)[levels]))
+    picture = Image.fromarray(levels)
+    picture.putpalette(_colours(signed).tobytes())
+    return _png(picture)
 
 
 def overlay_png(image: Image.Image, attributions: FloatArray) -> bytes:

@@ -32,7 +32,8 @@ class ModelCache:
             ArtifactCorrupt: its stored bytes do not match their digest.
         """
         with self._store.read() as work:
-            config, weights = work.artifacts.find(model_id, CONFIG), work.artifacts.find(model_id, WEIGHTS)
+            kept = {artifact.name: artifact for artifact in work.artifacts.of(model_id)}
+        config, weights = kept.get(CONFIG), kept.get(WEIGHTS)
         if config is None or weights is None:
             raise NotFound("The model is gone.")
         with self._lock:

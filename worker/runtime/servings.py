@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -54,6 +54,7 @@ class Serving:
     models: ModelCache
     noun: str
     compute: Callable[["Serving", Row, list[Image.Image], Callable[[int, int], None]], tuple[dict[str, Any], Pictures]]
+    drawers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(DRAWERS, "drawer"))
 
     def claim(self) -> Lease | None:
         """The next row for this worker."""
@@ -132,8 +133,7 @@ class Serving:
 
     def _finish(self, lease: Lease, state: str, stored: dict[str, Artifact], **values: Any) -> None:
         with self.runtime.store.work(quick=True) as work:
-            for name, artifact in stored.items():
-                work.artifacts.attach(artifact, lease.row_id, name)
+            work.artifacts.attach(stored, lease.row_id)
             self._rows(work).leases.finish(lease, state, **values)
 
     def _fail(self, lease: Lease, error: ServiceError, started: float) -> None:
@@ -181,8 +181,7 @@ def compute_explanation(
             place, values = f"items/{index}/{position}", target.attributions
             drawings[f"{place}/heatmap.png"] = partial(heatmap_png, values, size=image.size)
             drawings[f"{place}/overlay.png"] = partial(overlay_png, image, values)
-    with ThreadPoolExecutor(DRAWERS) as pool:
-        pictures = dict(zip(drawings, pool.map(lambda draw: draw(), drawings.values()), strict=True))
+    pictures = dict(zip(drawings, serving.drawers.map(lambda draw: draw(), drawings.values()), strict=True))
     return {**_to_json(explanation, row.inputs), "model_digest": digest}, pictures
 
 

@@ -144,8 +144,7 @@ class TrialRun:
                 stored[file.name] = self.runtime.store.artifacts.write(source, file.media_type)
         config = json.loads(_path_of(outcome, "config.json").read_text())
         with self.runtime.store.work() as work:
-            for name, artifact in stored.items():
-                work.artifacts.attach(artifact, self.lease.row_id, name)
+            work.artifacts.attach(stored, self.lease.row_id)
             self._end(
                 work,
                 "succeeded",

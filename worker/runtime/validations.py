@@ -87,7 +87,7 @@ class ValidationRun:
     def _accept(self, found: ImageValidation) -> None:
         listing = self.runtime.store.artifacts.write(found.manifest.model_dump_json().encode(), "application/json")
         with self.runtime.store.work() as work:
-            work.artifacts.attach(listing, self.lease.row_id, MANIFEST)
+            work.artifacts.attach({MANIFEST: listing}, self.lease.row_id)
             work.datasets.leases.finish(
                 self.lease,
                 "ready",

@@ -97,6 +97,7 @@ def take_all(runtime: Runtime, claim: Callable[[], Lease | None], run: Callable[
             if lease is None:
                 return
             run(lease)
+            runtime.nudges.announce()
     except SQLAlchemyError as error:
         log.warning("round ended, the sweeper will nudge again: %s", error, exc_info=error)
 

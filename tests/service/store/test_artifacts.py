@@ -103,8 +103,8 @@ def test_damage_is_found_before_the_last_piece(artifacts: ArtifactStore, damaged
 def test_a_name_has_one_artifact(store: Store) -> None:
     first, second = store.artifacts.write(b"one", "text/plain"), store.artifacts.write(b"two", "text/plain")
     with store.work() as work:
-        work.artifacts.attach(first, "owner", "name")
-        work.artifacts.attach(second, "owner", "name")
+        work.artifacts.attach({"name": first}, "owner")
+        work.artifacts.attach({"name": second}, "owner")
     with store.read() as work:
         found = work.artifacts.find("owner", "name")
         assert found is not None
@@ -115,7 +115,7 @@ def test_a_name_has_one_artifact(store: Store) -> None:
 def test_abandoned_bytes_are_swept_at_once(store: Store) -> None:
     artifact = store.artifacts.write(b"one", "text/plain")
     with store.work() as work:
-        work.artifacts.attach(artifact, "owner", "name")
+        work.artifacts.attach({"name": artifact}, "owner")
         work.artifacts.abandon("owner")
         assert [found.id for found in work.artifacts.unowned(24 * 3600.0)] == [artifact.id]
 

@@ -12,8 +12,9 @@ from worker.explaining.rendering import heatmap_png, overlay_png
 
 def pixels(png: bytes) -> NDArray[np.int64]:
     picture = Image.open(io.BytesIO(png))
-    assert (picture.format, picture.mode) == ("PNG", "RGB")
-    return np.asarray(picture).astype(np.int64)
+    assert picture.format == "PNG"
+    assert picture.mode in ("RGB", "P")
+    return np.asarray(picture.convert("RGB")).astype(np.int64)
 
 
 def grey(width: int, height: int) -> Image.Image:

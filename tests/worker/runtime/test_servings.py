@@ -36,7 +36,7 @@ def ask(store: Store, pictures: list[bytes]) -> str:
     with store.work() as work:
         work.predictions.add(row)
         for index, data in enumerate(pictures):
-            work.artifacts.attach(store.artifacts.hold(data, "image/png"), row_id, f"inputs/{index}")
+            work.artifacts.attach({f"inputs/{index}": store.artifacts.hold(data, "image/png")}, row_id)
     return row_id
 
 
