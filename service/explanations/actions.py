@@ -40,6 +40,8 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
         id=row_id, project_id=project_id, model_id=model.id, state="queued", spec=spec.model_dump(), inputs=inputs
     )
     with store.work(quick=True) as work:
+        if not work.models.stands(model.id):
+            raise NotFound("The model is gone.")
         work.explanations.add(row)
         work.artifacts.attach({f"inputs/{index}": artifact for index, artifact in enumerate(artifacts)}, row_id)
         work.accepted(f"/v1/explanations/{row_id}")

@@ -23,6 +23,8 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
     row_id = new_id("prd")
     with store.work(quick=True) as work:
         row = PredictionRow(id=row_id, project_id=project_id, model_id=model.id, state="queued", spec={}, inputs=inputs)
+        if not work.models.stands(model.id):
+            raise NotFound("The model is gone.")
         work.predictions.add(row)
         work.artifacts.attach({f"inputs/{index}": artifact for index, artifact in enumerate(artifacts)}, row_id)
         work.accepted(f"/v1/predictions/{row_id}")

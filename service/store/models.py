@@ -26,6 +26,11 @@ class Models:
         query = select(ModelRow).where(ModelRow.id == model_id, ModelRow.project_id == project_id)
         return self._session.scalars(query).one_or_none()
 
+    def stands(self, model_id: str) -> bool:
+        """Whether a model is there, and stays until the unit of work ends."""
+        query = select(ModelRow.id).where(ModelRow.id == model_id).with_for_update(read=True)
+        return self._session.execute(query).one_or_none() is not None
+
     def get(self, model_id: str) -> ModelRow | None:
         """For workers."""
         return self._session.get(ModelRow, model_id)

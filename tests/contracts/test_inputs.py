@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.store import Artifact
 from tests.contracts.conftest import Api, problem
 from tests.corpora import pets
 from tests.corpora.images import Case, cases
@@ -91,3 +92,21 @@ def test_no_input_at_all(api: Api) -> None:
 
 def test_an_empty_file_part(api: Api) -> None:
     problem(ask(api, "predictions", b""), 422, "unsupported-image")
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_model_deleted_while_its_inputs_are_kept(noun: str, make_api: Callable[..., Api]) -> None:
+    """Nothing is accepted for a model that is gone: no row would ever be erased with it."""
+    api = make_api()
+    model_id = api.ours.ids["model_id"]
+    hold = api.store.artifacts.hold
+
+    def delete_then_hold(data: bytes, media_type: str) -> Artifact:
+        api.call("DELETE", f"/v1/models/{model_id}")
+        return hold(data, media_type)
+
+    api.store.artifacts.hold = delete_then_hold  # type: ignore[method-assign]
+
+    problem(ask(api, noun, png(1)), 404, "not-found")
+    with api.store.read() as work:
+        assert getattr(work, noun).ids_of_model(model_id) == []
