@@ -1,7 +1,7 @@
 """Everything that can go wrong on purpose. No HTTP in here: `service.problems` maps slugs to status codes.
 
 ServiceError
-├── Unauthenticated · InsufficientScope · NotFound · Conflict
+├── Unauthenticated · InsufficientScope · NotFound · Conflict · ExportFailed
 ├── BadInput: the client can fix it
 │   ├── Invalid (validation) · UnknownReference · UnknownBackbone · MalformedJson · TooManyItems
 │   ├── PayloadTooLarge · UnsupportedMediaType · BudgetExceeded · BadRange
@@ -64,6 +64,12 @@ class NotFound(ServiceError):
 
 class Conflict(ServiceError):
     slug, title = "conflict", "The resource is in the wrong state"
+
+
+class ExportFailed(Conflict):
+    """Stored with the export: trying the same again ends the same."""
+
+    title = "The model cannot be exported in this format"
 
 
 class Unavailable(ServiceError):
