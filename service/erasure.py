@@ -12,10 +12,11 @@ def erase_job(work: UnitOfWork, job_id: str) -> None:
 
 
 def erase_model(work: UnitOfWork, model_id: str) -> None:
-    """Removes a model, its aliases, and every prediction and explanation that it gave."""
+    """Removes a model, its aliases and exports, and every prediction and explanation that it gave."""
     for servings in (work.predictions, work.explanations):
         for row_id in servings.ids_of_model(model_id):
             work.artifacts.abandon(row_id)
             servings.delete(row_id)
+    work.exports.delete_of(model_id)  # first: an export that ends just now has attached its file, or never will
     work.artifacts.abandon(model_id)
     work.models.delete(model_id)

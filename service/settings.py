@@ -15,6 +15,7 @@ class Settings(BaseSettings):
         artifacts_url: `sql:` (chunk rows), `file:///…` or any other fsspec URL.
         train_slots: trials at once in one train worker; one per GPU, or 1.
         worker_is_lost_after: sightings of an expired lease are this far apart before it is taken away.
+        export_seconds: wall limit of one export.
         allowed_hosts: host names that requests may carry; `*` switches the check off.
     """
 
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     cancel_grace_seconds: float = 5.0
     drain_seconds: float = 20.0
     stall_seconds: float = 900.0
+    export_seconds: float = 600.0
     memory_limit_bytes: int = 0
     train_slots: int | None = None
     worker_threads: int | None = None

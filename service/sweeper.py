@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.queue import Nudges
 from service.settings import Settings
-from service.specs.tasks import ADVANCE_JOB, EXPLAIN, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
+from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Store, UnitOfWork
 from service.store.leases import Expired, LeasedRows
 
@@ -49,6 +49,7 @@ class Sweeper:
             ("datasets", VALIDATE_DATASETS),
             ("predictions", PREDICT),
             ("explanations", EXPLAIN),
+            ("exports", EXPORT_MODELS),
         ):
             with self.store.read() as work:
                 leases = _leases(work, name)

@@ -3,7 +3,7 @@
 from service.specs.base import new_id
 from service.specs.jobs import BackboneSpec, JobSpec
 from service.store import Store
-from service.store.tables import DatasetRow, JobRow, PredictionRow, TrialRow
+from service.store.tables import DatasetRow, JobRow, ModelRow, PredictionRow, TrialRow
 
 
 def add_project(store: Store, name: str = "default") -> str:
@@ -50,6 +50,26 @@ def add_prediction(store: Store, project_id: str) -> str:
     with store.work() as work:
         work.predictions.add(row)
     return row.id
+
+
+def add_model(store: Store, project_id: str) -> ModelRow:
+    """A model without files."""
+    row = ModelRow(
+        id=new_id("mdl"),
+        project_id=project_id,
+        labels={},
+        job_id=new_id("job"),
+        problem="image_classification",
+        backbone="simple_nn",
+        classes=["a", "b"],
+        input={},
+        metrics={},
+        digest="0" * 64,
+        size_bytes=1,
+    )
+    with store.work() as work:
+        work.models.add(row)
+    return row
 
 
 def complete_trial(store: Store, trial_id: str, *, loss: float, config: dict[str, object] | None = None) -> None:

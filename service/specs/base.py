@@ -11,7 +11,7 @@ MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64, patt
 MetadataValue = Annotated[str, StringConstraints(max_length=500, pattern=_NO_NUL)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Prefix = Literal["prj", "key", "ds", "job", "trl", "mdl", "prd", "exp", "art", "req"]
+Prefix = Literal["prj", "key", "ds", "job", "trl", "mdl", "prd", "exp", "xpt", "art", "req"]
 JsonObject = dict[str, object]
 
 

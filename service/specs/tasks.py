@@ -10,10 +10,12 @@ RUN_TRIALS = "tunelens.run_trials"
 EXPLAIN = "tunelens.explain"
 PREDICT = "tunelens.predict"
 ADVANCE_JOB = "tunelens.advance_job"
+EXPORT_MODELS = "tunelens.export_models"
 
 QUEUE_OF: dict[str, Queue] = {
     VALIDATE_DATASETS: "control",
     ADVANCE_JOB: "control",
+    EXPORT_MODELS: "control",
     RUN_TRIALS: "train",
     EXPLAIN: "explain",
     PREDICT: "explain",

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from service.specs.exports import ExportFormat
 from service.store.engine import now_seconds
 
 Json = dict[str, Any]
@@ -205,6 +206,15 @@ class PredictionRow(ServingRow, Row):
 
 class ExplanationRow(ServingRow, Row):
     __tablename__ = "explanations"
+
+
+class ExportRow(Owned, Leased, Row):
+    """A model in one format of other runtimes; the file is an artifact of the model."""
+
+    __tablename__ = "exports"
+    __table_args__ = (UniqueConstraint("model_id", "format"),)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    format: Mapped[ExportFormat] = mapped_column(String(16))
 
 
 class IdempotencyRow(Row):

@@ -12,17 +12,21 @@ from service.store.artifacts import ArtifactIndex, ArtifactStore, make_artifact_
 from service.store.datasets import Datasets
 from service.store.engine import make_engine
 from service.store.events import Events
+from service.store.exports import Exports
 from service.store.idempotency import IdempotencyKeys
 from service.store.jobs import Jobs
 from service.store.keys import Keys
 from service.store.models import Models
 from service.store.serving import Servings
-from service.store.tables import DatasetRow, ExplanationRow, JobRow, PredictionRow, Row
+from service.store.tables import DatasetRow, ExplanationRow, ExportRow, JobRow, PredictionRow, Row
 from service.store.trials import Trials
 from service.store.workers import Workers
 
 log = logging.getLogger(__name__)
-STATEFUL: dict[str, type[Row]] = {"ds": DatasetRow, "job": JobRow, "prd": PredictionRow, "exp": ExplanationRow}
+STATEFUL: dict[str, type[Row]] = {
+    **{"ds": DatasetRow, "job": JobRow, "prd": PredictionRow, "exp": ExplanationRow},
+    "xpt": ExportRow,
+}
 
 
 class UnitOfWork:
@@ -85,6 +89,11 @@ class UnitOfWork:
     def explanations(self) -> Servings[ExplanationRow]:
         """Explanations."""
         return Servings(self.session, ExplanationRow)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """Models in formats of other runtimes."""
+        return Exports(self.session)
 
     @cached_property
     def artifacts(self) -> ArtifactIndex:

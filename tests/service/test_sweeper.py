@@ -5,13 +5,13 @@ from pathlib import Path
 from sqlalchemy import update
 
 from service.settings import Settings
-from service.specs.tasks import ADVANCE_JOB, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
+from service.specs.tasks import ADVANCE_JOB, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Store
 from service.store.engine import now_seconds
-from service.store.tables import ArtifactRow, DatasetRow, TrialRow
+from service.store.tables import ArtifactRow, DatasetRow, ExportRow, TrialRow
 from service.sweeper import Sweeper
 from tests.nudges import Recorded
-from tests.rows import add_dataset, add_job, add_prediction, add_project
+from tests.rows import add_dataset, add_job, add_model, add_prediction, add_project
 
 
 def make_sweeper(store: Store) -> tuple[Sweeper, Recorded]:
@@ -93,6 +93,29 @@ def test_a_job_without_live_trials_is_closed_by_a_worker(store: Store) -> None:
     sweeper.sweep(now=0.0)
     assert nudges.sent == [ADVANCE_JOB]
     assert job_id
+
+
+def test_an_export_is_nudged_taken_back_and_given_up(store: Store) -> None:
+    model = add_model(store, add_project(store))
+    with store.work() as work:
+        row, _ = work.exports.ask(model, "onnx")
+        work.session.execute(update(ExportRow).values(queued_at=now_seconds() - 60.0))
+    sweeper, nudges = make_sweeper(store)
+    sweeper.sweep(now=0.0)
+    assert nudges.sent == [EXPORT_MODELS]
+    for attempt in (1, 2, 3):
+        with store.work() as work:
+            assert work.exports.leases.claim("gone", 30.0) is not None
+            work.session.execute(update(ExportRow).values(lease_expires_at=now_seconds() - 5.0))
+        sweeper.sweep(now=attempt * 100.0)
+        sweeper.sweep(now=attempt * 100.0 + 15.0)
+        with store.read() as work:
+            found = work.exports.get(row.id)
+            assert found is not None
+            assert (found.state, found.attempt) == ("failed" if attempt == 3 else "queued", attempt)
+    assert nudges.sent == [EXPORT_MODELS] * 3
+    assert found.problem is not None
+    assert found.problem["type"] == "/problems/worker-lost"
 
 
 def test_abandoned_bytes_go(store: Store) -> None:
