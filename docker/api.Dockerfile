@@ -1,4 +1,4 @@
-# The API, the migrations and the control worker: no torch in here.
+# The API and the migrations: no torch in here.
 FROM python:3.11-slim AS build
 RUN python -m venv /opt/tunelens
 WORKDIR /src

@@ -1,4 +1,4 @@
-# Training and explaining. The torch that pip picks brings its own CUDA libraries; the host needs a driver only.
+# Training, explaining, and the small chores, exports among them. The torch that pip picks brings its own CUDA libraries; the host needs a driver only.
 FROM python:3.11-slim AS build
 RUN python -m venv /opt/tunelens
 WORKDIR /src

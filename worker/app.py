@@ -16,7 +16,8 @@ from worker.runtime.context import Runtime, make_runtime
 
 log = logging.getLogger(__name__)
 EXPLAIN_THREADS = 3
-CONTROL_THREADS = 2
+CONTROL_THREADS = 3
+"""One for a dataset, one for an export, one for jobs that wait for a decision."""
 
 
 def run_worker(settings: Settings, queues: Sequence[Queue], register: Callable[[Celery, Runtime], None]) -> None:

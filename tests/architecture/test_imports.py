@@ -49,6 +49,18 @@ import {imported}
     assert result.returncode == 0, result.stderr
 
 
+def test_a_control_workers_own_process_holds_no_torch() -> None:
+    program = "import sys, worker.app, worker.tasks.registry; sys.exit('torch' in sys.modules or 'onnx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_no_module_reads_what_may_hold_code() -> None:
+    """`.pt2` archives are written for others; nothing here opens one."""
+    readers = ("torch.export.load", "load_pt2", "torch.jit.load")
+    texts = {module: (ROOT / module).read_text() for module in modules()}
+    assert [module for module, text in texts.items() if any(reader in text for reader in readers)] == []
+
+
 def test_compute_says_nowhere_that_weights_may_hold_code() -> None:
     texts = {module: (ROOT / module).read_text() for module in modules()}
     assert [module for module, text in texts.items() if "weights_only=False" in text] == []

@@ -1,10 +1,11 @@
-"""What children are started for. Imported by the fork server; torch comes only with trials."""
+"""What children are started for. Imported by the fork server; torch comes with trials and exports only."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import Stopped
 from worker.data.image_validation import ImageValidation, validate_images
+from worker.exporting.order import ExportOrder
 from worker.runtime.child import Reporter
 from worker.training.order import TrialOrder, TrialOutcome
 
@@ -23,6 +24,18 @@ def work_trial(order: TrialOrder, reporter: Reporter) -> TrialOutcome:
     from worker.training.trial import run_trial
 
     return run_trial(order, reporter)
+
+
+def work_export(order: ExportOrder, reporter: Reporter) -> Path:
+    """Writes one model in one format; the file's path."""
+    from worker.exporting.export import export_model
+
+    def step() -> None:
+        if reporter.stop_requested():
+            raise Stopped("The export was asked to stop.")
+
+    export_model(order, step=step)
+    return order.target
 
 
 def work_validation(order: ValidationOrder, reporter: Reporter) -> ImageValidation:

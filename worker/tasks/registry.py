@@ -8,11 +8,12 @@ from typing import Any
 from celery import Celery
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.specs.tasks import ADVANCE_JOB, EXPLAIN, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
+from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Lease
 from worker.runtime.advance import advance
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
+from worker.runtime.exports import ExportRun
 from worker.runtime.trials import TrialRun, claim_trial, remove_old_scratch
 from worker.runtime.validations import ValidationRun
 
@@ -26,8 +27,8 @@ def register_tasks(celery: Celery, runtime: Runtime) -> None:
     if "train" in runtime.queues:
         _bind(celery, RUN_TRIALS, lambda: run_trials(runtime))
     if "control" in runtime.queues:
-        places = BoundedSemaphore(1)
-        _bind(celery, VALIDATE_DATASETS, lambda: validate_datasets(runtime, places))
+        _bind_chores(celery, runtime, VALIDATE_DATASETS, "datasets", lambda lease: ValidationRun(runtime, lease).run())
+        _bind_chores(celery, runtime, EXPORT_MODELS, "exports", lambda lease: ExportRun(runtime, lease).run())
         _bind(celery, ADVANCE_JOB, lambda: advance_jobs(runtime))
     if "explain" in runtime.queues:
         _bind_servings(celery, runtime)
@@ -64,19 +65,6 @@ def take_in_turn(runtime: Runtime, places: BoundedSemaphore, noun: str, take: Ca
                 return
 
 
-def validate_datasets(runtime: Runtime, places: BoundedSemaphore) -> None:
-    """Looks through datasets until none is waiting, one at a time, so that other chores are not kept waiting."""
-
-    def claim() -> Lease | None:
-        with runtime.store.work() as work:
-            return work.datasets.leases.claim(runtime.worker_id, runtime.settings.lease_seconds)
-
-    def take() -> None:
-        take_all(runtime, claim, lambda lease: ValidationRun(runtime, lease).run())
-
-    take_in_turn(runtime, places, "datasets", take)
-
-
 def advance_jobs(runtime: Runtime) -> None:
     """Decides jobs of which nothing is live any more."""
     with runtime.store.read() as work:
@@ -107,6 +95,21 @@ def _bind(celery: Celery, name: str, work: Callable[[], Any]) -> None:
         work()
 
     celery.task(name=name)(task)
+
+
+def _bind_chores(celery: Celery, runtime: Runtime, task: str, noun: str, run: Callable[[Lease], None]) -> None:
+    """Rows of one kind until none is waiting, one at a time, so that other chores are not kept waiting."""
+    places = BoundedSemaphore(1)
+
+    def claim() -> Lease | None:
+        with runtime.store.work() as work:
+            lease: Lease | None = getattr(work, noun).leases.claim(runtime.worker_id, runtime.settings.lease_seconds)
+            return lease
+
+    def take() -> None:
+        take_all(runtime, claim, run)
+
+    _bind(celery, task, lambda: take_in_turn(runtime, places, noun, take))
 
 
 def _bind_servings(celery: Celery, runtime: Runtime) -> None:

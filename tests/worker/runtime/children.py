@@ -6,7 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from service.errors import Diverged, Stopped
+from service.errors import Diverged, ExportFailed, Stopped
+from worker.exporting.order import ExportOrder
 from worker.runtime.child import Reporter
 
 
@@ -59,3 +60,21 @@ def eat_memory(payload: int, reporter: Reporter) -> None:
         kept.append(bytearray(payload))
         reporter.progress(1, 0.5)
         time.sleep(0.05)
+
+
+def write_a_file(order: ExportOrder, reporter: Reporter) -> Path:
+    order.target.write_bytes(b"exported " + order.weights.read_bytes())
+    return order.target
+
+
+def write_and_wait(order: ExportOrder, reporter: Reporter) -> Path:
+    """Writes half a file and, next to its folder, its process id; stops when asked."""
+    order.target.write_bytes(b"half")
+    order.target.parent.with_suffix(".pid").write_text(f"{os.getpid()}")
+    while not reporter.stop_requested():
+        time.sleep(0.02)
+    raise Stopped("asked")
+
+
+def refuse_to_export(order: ExportOrder, reporter: Reporter) -> Path:
+    raise ExportFailed("The network cannot be written as ONNX.")

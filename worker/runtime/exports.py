@@ -1,0 +1,116 @@
+"""One claimed export, written in a child: the exporters hold torch, take memory, and may fall over."""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import ArtifactCorrupt, LeaseLost, WorkerLost
+from service.specs.exports import EXPORT_FILES
+from service.store import Artifact, Lease
+from worker.exporting.order import ExportOrder
+from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
+from worker.runtime.context import Runtime
+from worker.runtime.held_row import HeldRow
+from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
+from worker.runtime.work import work_export
+
+log = logging.getLogger(__name__)
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+OLD_SECONDS = 24 * 3600.0
+
+
+@dataclass
+class ExportRun:
+    """Exports one model in one format under its lease; `work` is what the child does."""
+
+    runtime: Runtime
+    lease: Lease
+    work: Callable[[ExportOrder, Reporter], Path] = work_export
+
+    def __post_init__(self) -> None:
+        self._row = HeldRow(self.runtime, "exports", self.lease)
+        # Each claim has a folder of its own: whoever lost the row may still be writing.
+        self._scratch = self.runtime.settings.scratch / "exports" / f"{self.lease.row_id}.{self.lease.token}"
+
+    def run(self) -> None:
+        """Ends with the export succeeded or failed, or back in the queue; writes nothing once the lease is lost."""
+        try:
+            with self._row.kept():
+                self._conclude(self._ending())
+        except LeaseLost:
+            log.info("export %s is gone, or somebody else's now", self.lease.row_id)
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove_left_behind(self._scratch.parent)
+
+    def _ending(self) -> Ending:
+        try:
+            order = self._order()
+        except ArtifactCorrupt as error:
+            return Crashed(error.detail)
+        except OSError as error:
+            log.exception("export %s cannot be prepared", self.lease.row_id)
+            return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
+        wall_seconds = self.runtime.settings.export_seconds
+        # Exporting takes no device: all of them are for trials.
+        return self._row.supervise(self.work, Order(order, {"CUDA_VISIBLE_DEVICES": ""}), wall_seconds=wall_seconds)
+
+    def _order(self) -> ExportOrder:
+        store = self.runtime.store
+        with store.read() as work:
+            row = work.exports.get(self.lease.row_id)
+            if row is None:
+                raise LeaseLost("The export was deleted.")
+            self._model_id, self._format = row.model_id, row.format
+            config, weights = work.artifacts.find(row.model_id, CONFIG), work.artifacts.find(row.model_id, WEIGHTS)
+        if config is None or weights is None:
+            raise ArtifactCorrupt("The model lacks its configuration or its weights.")
+        self._scratch.mkdir(parents=True)
+        return ExportOrder(
+            format=self._format,
+            config=json.loads(store.artifacts.read_bytes(config)),
+            weights=self._fetch(weights),
+            digest=weights.sha256,
+            target=self._scratch / EXPORT_FILES[self._format].name,
+            threads=self.runtime.settings.worker_threads or 1,
+        )
+
+    def _fetch(self, weights: Artifact) -> Path:
+        path = self._scratch / WEIGHTS
+        with path.open("wb") as file:
+            for piece in self.runtime.store.artifacts.read(weights):
+                file.write(piece)
+        return path
+
+    def _conclude(self, ending: Ending) -> None:
+        match ending:
+            case Done(path):
+                self._succeed(path)
+            case Failed(problem):
+                self._row.finish("failed", problem=problem)
+            case Crashed(reason):
+                self._row.charge(WorkerLost(reason).to_problem())
+            case GaveUp():
+                self._row.release()
+
+    def _succeed(self, path: Path) -> None:
+        """Stores the file, then says so: the row first, so that a model deleted meanwhile is left nothing."""
+        file = EXPORT_FILES[self._format]
+        with path.open("rb") as source:
+            artifact = self.runtime.store.artifacts.write(source, file.media_type)
+        with self.runtime.store.work() as work:
+            self._row.leases(work).finish(self.lease, "succeeded")
+            work.artifacts.attach(artifact, self._model_id, file.name)
+
+
+def remove_left_behind(root: Path) -> None:
+    """Removes the folders of workers that were killed."""
+    for folder in root.glob("*"):
+        with suppress(FileNotFoundError):  # another worker was quicker
+            if time.time() - folder.stat().st_mtime > OLD_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
