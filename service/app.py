@@ -12,6 +12,7 @@ from service.datasets import routes as datasets
 from service.errors import InsufficientScope, Unauthenticated
 from service.events import routes as events
 from service.explanations import routes as explanations
+from service.exports import routes as exports
 from service.health import routes as health_routes
 from service.jobs import routes as jobs
 from service.keys import routes as keys
@@ -28,7 +29,7 @@ from service.waiting import Announcements
 
 log = logging.getLogger(__name__)
 FEATURES = (datasets.router, backbones.router, jobs.router, events.router, models.router, models.aliases_router,
-            predictions.router, explanations.router, keys.router)  # fmt: skip
+            predictions.router, explanations.router, exports.router, keys.router)  # fmt: skip
 
 
 def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:

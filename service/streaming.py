@@ -2,12 +2,29 @@
 
 import re
 
+from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
 from service.errors import BadRange
 from service.store import Artifact, Store
 
 INLINE = ("image/png",)
+
+
+class ArtifactRead(BaseModel):
+    """A file of a model."""
+
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    url: str
+
+    @classmethod
+    def of_model(cls, model_id: str, artifact: Artifact) -> "ArtifactRead":
+        """The artifact as shown, with where to get it."""
+        shown = {name: getattr(artifact, name) for name in ("name", "media_type", "size_bytes", "sha256")}
+        return cls.model_validate({**shown, "url": f"/v1/models/{model_id}/artifacts/{artifact.name}"})
 
 
 def stream_artifact(store: Store, artifact: Artifact, range_header: str | None) -> Response:

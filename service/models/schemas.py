@@ -7,17 +7,8 @@ from pydantic import BaseModel, Field
 from service.specs.base import JsonObject, Spec
 from service.store import Artifact
 from service.store.tables import AliasRow, ModelRow
+from service.streaming import ArtifactRead
 from service.times import Timestamp
-
-
-class ArtifactRead(BaseModel):
-    """A file of a model."""
-
-    name: str
-    media_type: str
-    size_bytes: int
-    sha256: str
-    url: str
 
 
 class ModelRead(BaseModel):
@@ -43,16 +34,7 @@ class ModelRead(BaseModel):
         """The row as shown."""
         special = {"metadata", "artifacts", "aliases"}
         fields: dict[str, Any] = {name: getattr(row, name) for name in cls.model_fields if name not in special}
-        shown = [
-            ArtifactRead(
-                name=artifact.name or "",
-                media_type=artifact.media_type,
-                size_bytes=artifact.size_bytes,
-                sha256=artifact.sha256,
-                url=f"/v1/models/{row.id}/artifacts/{artifact.name}",
-            )
-            for artifact in artifacts
-        ]
+        shown = [ArtifactRead.of_model(row.id, artifact) for artifact in artifacts]
         return cls.model_validate({**fields, "metadata": row.labels, "artifacts": shown, "aliases": aliases})
 
 

@@ -12,6 +12,7 @@ VALUES = {
     "number": "0",
     "plot": "learning_curves",
     "form": "png",
+    "format": "onnx",
     "index": "0",
     "label": "cat",
     "picture": "overlay",
@@ -46,6 +47,7 @@ class Operation:
                 "files": {"file": ("a.png", png())},
                 "data": {"spec": '{"method": "shap"}'},
             },
+            "POST /v1/models/{model_id}/exports": {"json": {"format": "onnx"}},
             "PUT /v1/aliases/{name}": {"json": {"model_id": ids["model_id"]}},
             "POST /v1/keys": {"json": {"name": "made"}},
         }

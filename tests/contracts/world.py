@@ -17,6 +17,7 @@ from tests.corpora.pictures import png
 
 CLASSES = ["cat", "dog"]
 WEIGHTS = bytes(range(256)) * 40
+ONNX = b"graph" * 100
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,14 @@ def _job_and_model(store: Store, project_id: str, dataset_id: str) -> tuple[str,
     files = {
         "model.safetensors": store.artifacts.write(WEIGHTS, "application/octet-stream"),
         "learning_curves.png": store.artifacts.write(png(), "image/png"),
+        "model.onnx": store.artifacts.write(ONNX, "application/onnx"),
     }
     with store.work() as work:
         work.jobs.add(job)
         work.trials.add(TrialRow(id=new_id("trl"), job_id=job_id, number=0, state="succeeded"))
         work.models.add(model)
+        export, _ = work.exports.ask(model, "onnx")
+        export.state = "succeeded"
         for name, artifact in files.items():
             work.artifacts.attach({name: artifact}, model_id)
     return job_id, model_id
