@@ -84,7 +84,7 @@ class Tunelens:
             patience = MAX_WAIT_SECONDS if deadline is None else deadline - time.monotonic()
             if patience <= 0:
                 raise NotSettled(document)
-            document = self._transport.json("GET", _path(document["id"]), headers=_prefer(patience))
+            document = self._transport.json("GET", _place(document), headers=_prefer(patience))
         return document
 
     def backbones(self) -> list[Json]:
@@ -139,6 +139,11 @@ class Tunelens:
         path = f"/v1/models/{model}/explanations"
         return self._transport.json("POST", path, multipart=body, headers=_prefer(wait_seconds))
 
+    def export(self, model: str, format: Literal["onnx", "torch_export"], *, wait_seconds: float = 0) -> Json:
+        """The model's export in that format, made if there is none; `wait` for it, then `download` its artifact."""
+        path = f"/v1/models/{model}/exports"
+        return self._transport.json("POST", path, json={"format": format}, headers=_prefer(wait_seconds))
+
     def download(self, url: str, *, to: Path | str | None = None, sha256: str | None = None) -> bytes | Path:
         """What a `url` of a response points to: a picture, an artifact. As bytes, or `to` a file.
 
@@ -155,6 +160,13 @@ def _path(id_: str) -> str:
     if prefix not in PATHS or not rest.isalnum():
         raise ValueError(f"no id of a resource: {id_!r}")
     return f"{PATHS[prefix]}/{id_}"
+
+
+def _place(resource: Json) -> str:
+    """Where a resource is found; an export has no id, but a model and a format."""
+    if "id" in resource:
+        return _path(resource["id"])
+    return f"{_path(resource['model_id'])}/exports/{resource['format']}"
 
 
 def _prefer(seconds: float) -> dict[str, str]:

@@ -21,6 +21,7 @@ app.command()(models.models)
 app.command()(models.backbones)
 app.command()(models.predict)
 app.command()(models.explain)
+app.command()(models.export)
 
 
 @app.callback()

@@ -25,7 +25,8 @@ class NotSettled(TunelensError):
     """A resource was still busy when the time was up; `resource` is how it looked last."""
 
     def __init__(self, resource: Json) -> None:
-        super().__init__(f"{resource.get('id')} is still {resource.get('state')}")
+        what = resource.get("id") or f"the export as {resource.get('format')}"
+        super().__init__(f"{what} is still {resource.get('state')}")
         self.resource = resource
 
 

@@ -1,8 +1,8 @@
-"""`tunelens predict`, `tunelens explain`, `tunelens models`, `tunelens backbones`."""
+"""`tunelens predict`, `tunelens explain`, `tunelens export`, `tunelens models`, `tunelens backbones`."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -11,6 +11,7 @@ from client.commands.options import Connection
 from client.errors import Json, ProblemError
 from client.reporting import console, listing, told_to_people
 
+Format = Literal["onnx", "torch_export"]
 Model = Annotated[str, typer.Argument(help="A model's id, mdl_…, or an alias.")]
 
 
@@ -54,6 +55,24 @@ def explain(
         console.print(Text.assemble((str(path), "bold"), f" shows what speaks for {answer['label']}"))
 
 
+def export(
+    context: typer.Context,
+    model: Model,
+    format: Annotated[Format, typer.Option(help="For which runtime.")] = "onnx",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; model.onnx or model.pt2.")] = None,
+) -> None:
+    """Writes a model as one file that runs without this service."""
+    connection: Connection = context.obj
+    with told_to_people(), connection.open() as tunelens:
+        with console.status(f"Exporting as {format}"):
+            exported = tunelens.wait(tunelens.export(model, format))
+        _succeeded(exported)
+        artifact = exported["artifact"]
+        path = output or Path(artifact["name"])
+        tunelens.download(artifact["url"], to=path, sha256=artifact["sha256"])
+        console.print(Text.assemble((str(path), "bold"), f" takes RGB in 0..1 and has {artifact['size_bytes']} bytes"))
+
+
 def models(context: typer.Context) -> None:
     """Lists trained models, newest first."""
     connection: Connection = context.obj
@@ -88,4 +107,4 @@ def backbones(context: typer.Context) -> None:
 def _succeeded(resource: Json) -> None:
     """Raises `ProblemError` for what failed."""
     if resource["state"] != "succeeded":
-        raise ProblemError(resource.get("problem") or {"title": f"{resource['id']} is {resource['state']}"})
+        raise ProblemError(resource.get("problem") or {"title": f"{resource.get('id', 'It')} is {resource['state']}"})

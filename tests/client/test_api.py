@@ -101,6 +101,23 @@ def test_an_explanation_sends_its_spec_as_json_beside_the_images_in_order() -> N
     assert received[2].get_payload(decode=True) == b'{"method": "shap"}'
 
 
+def test_an_export_is_waited_for_by_model_and_format() -> None:
+    running = {"model_id": "mdl_1", "format": "onnx", "state": "running"}
+    done = {**running, "state": "succeeded"}
+    service = FakeService([answer(running, 202), answer(done)])
+    client = service.client()
+    assert client.wait(client.export("best", "onnx", wait_seconds=5)) == done
+    asked, waited = service.requests
+    assert (asked.url.path, service.bodies[0], asked.headers["Prefer"]) == (
+        "/v1/models/best/exports",
+        b'{"format":"onnx"}',
+        "wait=5",
+    )
+    assert waited.url.path == "/v1/models/mdl_1/exports/onnx"
+    with pytest.raises(NotSettled, match="the export as onnx is still running"):
+        client.wait(running, timeout_seconds=0)
+
+
 def test_a_download_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "models" / "model.safetensors"
     digest = hashlib.sha256(PNG).hexdigest()

@@ -5,13 +5,17 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
+from client.cli import app
 from tests.live import COLOURS, Live, live_service, square_png
 from worker.backbones.trained import TrainedNetwork, load_trained
 
@@ -191,3 +195,30 @@ def test_a_damaged_image_is_refused_with_its_place(live: Live, job: dict[str, An
     body = answer.json()
     assert (answer.status_code, body["type"]) == (422, "/problems/image-corrupt")
     assert body["errors"][0]["loc"] == ["body", "file", 1]
+
+
+def test_exports_answer_what_the_service_answers(
+    live: Live, job: dict[str, Any], pictures: list[bytes], tmp_path: Path
+) -> None:
+    model = job["model_id"]
+    command = ["--url", live.embedded.url, "--key", live.embedded.admin_key, "export", model, "--output"]
+    ended = CliRunner().invoke(app, [*command, str(tmp_path / "model.onnx")])
+    assert ended.exit_code == 0, ended.output
+    exported = live.client.wait(live.client.export(model, "torch_export"), timeout_seconds=60)
+    assert exported["state"] == "succeeded", exported
+    live.client.download(exported["artifact"]["url"], to=tmp_path / "model.pt2", sha256=exported["artifact"]["sha256"])
+
+    opened = [Image.open(io.BytesIO(png)).convert("RGB") for png in pictures]  # already as large as the model wants
+    images = np.stack([np.asarray(image, dtype=np.float32) / 255 for image in opened]).transpose(0, 3, 1, 2)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    by_onnx = session.run(["probabilities"], {"images": images})[0]
+    with torch.no_grad():
+        by_torch = torch.export.load(tmp_path / "model.pt2").module()(torch.from_numpy(images))["probabilities"]
+    classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+    for found in (by_onnx, by_torch.numpy()):
+        for item, row in zip(live.client.predict(model, pictures)["items"], found, strict=True):
+            assert item["probabilities"] == pytest.approx(dict(zip(classes, row.tolist(), strict=True)), abs=1e-4)
+    described = live.client.get(model)
+    assert session.get_modelmeta().custom_metadata_map["model_digest"] == described["digest"]
+    assert list((live.embedded.data_dir / "scratch" / "exports").iterdir()) == []
+    assert {"model.onnx", "model.pt2"} < {artifact["name"] for artifact in described["artifacts"]}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.store import Store
 from tests.live import Live, epochs_done, gone, kill, live_service, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
@@ -131,3 +132,22 @@ def test_stopped_and_started_again(tmp_path: Path, live: Live, undisturbed: dict
         assert (ended["state"], ended["metrics"]) == ("succeeded", undisturbed["metrics"])
         (trial,) = second.client.trials(job["id"])
         assert trial["attempt"] == 0
+
+
+def test_killed_export(live: Live, data_dir: Path, undisturbed: dict[str, Any]) -> None:
+    """The child, then the worker with its child: the model is exported all the same, and both are charged for."""
+    model = undisturbed["model_id"]
+    with live.http as http:
+        asked = http.post(f"/v1/models/{model}/exports", json={"format": "onnx"}, headers={"Prefer": "wait=0"})
+        assert asked.status_code == 202
+    (child,) = until(live.trial_pids)
+    kill(child)
+    (again,) = until(lambda: [pid for pid in live.trial_pids() if pid != child])
+    kill(live.pid("train worker"))
+    assert gone(again)
+    exported = live.client.wait(live.client.export(model, "onnx"), timeout_seconds=120)
+    assert exported["state"] == "succeeded", exported
+    store = Store(f"sqlite:///{data_dir / 'tunelens.db'}")
+    with store.read() as work:
+        assert [(row.state, row.attempt) for row in work.exports.of(model)] == [("succeeded", 2)]
+    store.close()
