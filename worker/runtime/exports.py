@@ -105,7 +105,7 @@ class ExportRun:
             artifact = self.runtime.store.artifacts.write(source, file.media_type)
         with self.runtime.store.work() as work:
             self._row.leases(work).finish(self.lease, "succeeded")
-            work.artifacts.attach(artifact, self._model_id, file.name)
+            work.artifacts.attach({file.name: artifact}, self._model_id)
 
 
 def remove_left_behind(root: Path) -> None:

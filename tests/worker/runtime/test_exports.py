@@ -33,7 +33,7 @@ def ask(store: Store) -> ModelRow:
     files = {"config.json": b"{}", "model.safetensors": WEIGHTS}
     with store.work() as work:
         for name, data in files.items():
-            work.artifacts.attach(store.artifacts.hold(data, "application/octet-stream"), model.id, name)
+            work.artifacts.attach({name: store.artifacts.hold(data, "application/octet-stream")}, model.id)
         work.exports.ask(model, "onnx")
     return model
 
