@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
 
+from service.store import Artifact
 from tests.contracts.conftest import Api, problem
 from tests.contracts.world import Project, job_spec
 from tests.corpora import pets
@@ -54,19 +56,28 @@ def test_s42_keys_belong_to_a_route(api: Api) -> None:
     assert "idempotency-replayed" not in answer.headers
 
 
-def test_s42_a_request_in_flight(api: Api) -> None:
-    def wait() -> Any:
-        """Waits for an answer that nobody gives."""
-        headers = {**with_key("flight"), "Prefer": "wait=1"}
-        return api.call(
-            "POST", f"/v1/models/{api.ours.ids['model_id']}/predictions", files={"file": png()}, headers=headers
-        )
+def test_s42_a_request_in_flight(make_api: Callable[..., Api]) -> None:
+    """The first request stands still before anything is accepted; once something is, a repeat gets that."""
+    api = make_api()
+    hold, arrived, go_on = api.store.artifacts.hold, Event(), Event()
 
-    with ThreadPoolExecutor(2) as pool:
-        answers = [future.result() for future in [pool.submit(wait) for _ in range(2)]]
-    by_status = {answer.status_code: answer for answer in answers}
-    assert set(by_status) == {202, 409}
-    problem(by_status[409], 409, "conflict")
+    def hold_later(data: bytes, media_type: str) -> Artifact:
+        arrived.set()
+        assert go_on.wait(30)
+        return hold(data, media_type)
+
+    def predict() -> Any:
+        path = f"/v1/models/{api.ours.ids['model_id']}/predictions"
+        return api.call("POST", path, files={"file": png()}, headers=with_key("flight"))
+
+    api.store.artifacts.hold = hold_later  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(predict)
+        assert arrived.wait(30)
+        problem(predict(), 409, "conflict")
+        go_on.set()
+    assert first.result().status_code == 202
+    assert predict().json()["id"] == first.result().json()["id"]
 
 
 def test_s42_a_refused_request_frees_its_key(api: Api) -> None:
