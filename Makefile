@@ -11,8 +11,10 @@ STAMP := $(VENV)/.installed
 # PYTHON=/path/to/python3.12 chooses the interpreter; otherwise the first usable one is taken.
 PYTHON ?=
 
-# Several processes share the cores here; OpenMP threads that spin for long while they wait would starve the others.
+# Several processes share the cores here; OpenMP threads spin for a short time while they wait, as in the workers.
+export OMP_WAIT_POLICY ?= active
 export GOMP_SPINCOUNT ?= 1000
+export KMP_BLOCKTIME ?= 1
 
 .PHONY: help demo up install test check lint format benchmarks clean
 

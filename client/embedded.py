@@ -26,9 +26,6 @@ from client.supervisor import Supervisor
 READY_POLL_SECONDS = 0.05
 READY_TIMEOUT_SECONDS = 90.0
 GRACE_SECONDS = 30.0
-# By default, threads that wait at OpenMP's barriers spin for so long that they starve the process beside them: on two
-# busy cores a training step took 3 to 5 times longer. Short spinning costs next to nothing on a quiet machine.
-DEFAULT_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -140,7 +137,7 @@ class Embedded:
     def _child(self, title: str, name: str, module: Sequence[str]) -> Child:
         """A Python module as a child; `-P` keeps a folder called `service` in the user's directory out of it."""
         own = {"TUNELENS_DATA_DIR": str(self.data_dir), "PYTHONUNBUFFERED": "1"}
-        environment = {**DEFAULT_ENVIRONMENT, **os.environ, **own}
+        environment = {**os.environ, **own}
         command = [sys.executable, "-P", *module]
         return Child(title, command, self.logs / f"{name}.log", environment, self.supervisor.report)
 

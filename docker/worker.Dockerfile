@@ -12,7 +12,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tunelens \
 COPY --from=build /opt/tunelens /opt/tunelens
 # numba and matplotlib write caches; /data is the only place that is writable for long.
 ENV PATH=/opt/tunelens/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TUNELENS_DATA_DIR=/data TMPDIR=/data \
-    GOMP_SPINCOUNT=1000 NUMBA_CACHE_DIR=/data/cache/numba MPLCONFIGDIR=/data/cache/matplotlib
+    NUMBA_CACHE_DIR=/data/cache/numba MPLCONFIGDIR=/data/cache/matplotlib
 USER 10001:10001
 WORKDIR /data
 CMD ["python", "-m", "worker", "train"]
