@@ -7,6 +7,7 @@ ServiceError
 │   ├── PayloadTooLarge · UnsupportedMediaType · BudgetExceeded · BadRange
 │   ├── ArchiveError: UnsafePath · SpecialFile · Encrypted · Bomb · Ambiguous · UnexpectedFile
 │   ├── ImageError: ImageCorrupt · ImageTooLarge · ImageAnimated · UnsupportedImage
+│   ├── CsvMalformed · DuplicateColumn
 │   └── TargetInvalid · DatasetTooSmall · ExplanationUnsupported
 ├── IdempotencyMismatch · IdempotencyInFlight
 ├── TrialError: Diverged · ResourceExhausted · WorkerLost
@@ -176,6 +177,14 @@ class UnsupportedImage(ImageError):
     slug, title = "unsupported-image", "An image is not JPEG, PNG or WebP"
 
 
+class CsvMalformed(BadInput):
+    slug, title = "csv-malformed", "A CSV file breaks a rule"
+
+
+class DuplicateColumn(BadInput):
+    slug, title = "duplicate-column", "A column occurs twice"
+
+
 class TargetInvalid(BadInput):
     slug, title = "target-invalid", "The targets cannot be learned"
 
@@ -206,6 +215,10 @@ class WorkerLost(TrialError):
 
 class ArtifactCorrupt(ServiceError):
     """Stored bytes do not match their digest."""
+
+
+class SplitCrossed(ServiceError):
+    """A deal has something on two sides of the split; nothing is trained on it."""
 
 
 class LeaseLost(ServiceError):

@@ -71,16 +71,17 @@ def _show(dataset: Json) -> None:
 
 @contextmanager
 def _as_zip(path: Path) -> Iterator[Path]:
-    """The path itself, or a temporary zip of the pictures in a folder."""
+    """The path itself, or a temporary zip of the pictures in a folder and its `metadata.csv`."""
     if not path.is_dir():
         yield path
         return
     pictures = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURES)
+    metadata = [file for file in [path / "metadata.csv"] if file.is_file()]
     if not pictures:
         raise TunelensError(f"There are no pictures in {path}.")
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / f"{path.resolve().name}.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
-            for picture in pictures:
-                file.write(picture, picture.relative_to(path))
+            for member in [*pictures, *metadata]:
+                file.write(member, member.relative_to(path))
         yield archive

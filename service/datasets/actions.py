@@ -40,6 +40,7 @@ def submit(store: Store, nudges: Nudges, project_id: str, upload: Upload, check:
     Raises:
         Invalid: a form field is not valid, or its modality is not served.
         UnsupportedMediaType, ArchiveError, DatasetTooSmall, TargetInvalid: as `list_images`.
+        CsvMalformed, DuplicateColumn: as `read_metadata`.
     """
     name = _checked(TypeAdapter(Name | None), upload.name, "name")
     metadata = _checked(TypeAdapter(Metadata), _json_object(upload.metadata), "metadata")
@@ -91,7 +92,7 @@ def samples_artifact(work: UnitOfWork, project_id: str, dataset_id: str) -> Arti
 def list_samples(manifest: Manifest, split: str | None, limit: int, after: int) -> SampleList:
     """Samples in archive order, `limit` from position `after` on."""
     chosen = [sample for sample in manifest.samples if split in (None, sample.split)]
-    data = [SampleRead.model_validate(sample.model_dump()) for sample in chosen[after : after + limit]]
+    data = [SampleRead.of(sample, manifest.columns) for sample in chosen[after : after + limit]]
     return SampleList(data=data, next_cursor=str(after + limit) if after + limit < len(chosen) else None)
 
 

@@ -16,7 +16,9 @@ from service.errors import (
     ArchiveUnexpectedFile,
     ArchiveUnsafePath,
     Conflict,
+    CsvMalformed,
     DatasetTooSmall,
+    DuplicateColumn,
     Invalid,
     NotFound,
     PayloadTooLarge,
@@ -25,7 +27,7 @@ from service.errors import (
 )
 from service.problems import error_docs
 from service.routing import door_router
-from service.specs.archives import list_images
+from service.specs.archive_metadata import check_archive
 from service.specs.datasets import Manifest, Split
 
 router = door_router("/datasets", "datasets")
@@ -37,7 +39,8 @@ ARCHIVE_ERRORS = (ArchiveUnsafePath, ArchiveSpecialFile, ArchiveEncrypted, Archi
     "",
     status_code=201,
     responses=error_docs(
-        Invalid, PayloadTooLarge, UnsupportedMediaType, DatasetTooSmall, TargetInvalid, *ARCHIVE_ERRORS
+        *(Invalid, PayloadTooLarge, UnsupportedMediaType, DatasetTooSmall, TargetInvalid, *ARCHIVE_ERRORS),
+        *(CsvMalformed, DuplicateColumn),
     ),
 )
 async def upload_dataset(
@@ -46,14 +49,19 @@ async def upload_dataset(
     store: Stored,
     nudges: Nudging,
     response: Response,
-    file: Annotated[UploadFile, File(description="A zip of <class>/<image>, or <split>/<class>/<image>.")],
+    file: Annotated[
+        UploadFile,
+        File(
+            description="A zip of <class>/<image>, or <split>/<class>/<image>; metadata.csv may say more of each image."
+        ),
+    ],
     modality: Annotated[str, Form(max_length=20)],
     name: Annotated[str | None, Form()] = None,
     metadata: Annotated[str | None, Form(description="JSON object of strings")] = None,
 ) -> DatasetRead:
     """Uploads a dataset; its structure is checked before the answer, its contents after."""
     upload = actions.Upload(file.file, modality, name, metadata)
-    dataset_id = await run_in_threadpool(actions.submit, store, nudges, caller.project_id, upload, list_images)
+    dataset_id = await run_in_threadpool(actions.submit, store, nudges, caller.project_id, upload, check_archive)
     response.headers["Location"] = f"/v1/datasets/{dataset_id}"
     return await desk.settled(actions.read, caller.project_id, dataset_id)
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service.problems import ProblemDocument
-from service.specs.datasets import ImageProfile, Warning
+from service.specs.datasets import ImageProfile, ImageSample, Warning
 from service.store.tables import DatasetRow
 from service.times import Timestamp
 
@@ -42,12 +42,20 @@ class DatasetList(BaseModel):
 
 
 class SampleRead(BaseModel):
-    """One sample; `split` is set where the archive's folders name it."""
+    """One sample; `split` is set where the archive's folders name it, `metadata` where `metadata.csv` has columns."""
 
     path: str
     label: str
     split: str | None
     sha256: str
+    metadata: dict[str, str | None]
+
+    @classmethod
+    def of(cls, sample: ImageSample, columns: list[str]) -> "SampleRead":
+        """The sample of a manifest with these columns."""
+        values = sample.values or [None] * len(columns)
+        fields = sample.model_dump(exclude={"values"})
+        return cls.model_validate({**fields, "metadata": dict(zip(columns, values, strict=True))})
 
 
 class SampleList(BaseModel):

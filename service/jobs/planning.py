@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from service.errors import Conflict, Fault, TargetInvalid, UnknownBackbone, UnknownReference
 from service.jobs.schemas import CostEstimate, JobPlan, SampledTrial
+from service.specs.archive_paths import show_path
 from service.specs.backbones import CATALOGUE, Backbone, weights_known
-from service.specs.datasets import ImageProfile, Warning
-from service.specs.jobs import JobSpec
+from service.specs.datasets import SPLITS, ImageProfile, Warning
+from service.specs.jobs import JobSpec, SplitSpec
 from service.store import UnitOfWork
 from service.store.tables import DatasetRow
 
@@ -40,6 +41,7 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
     Raises:
         UnknownReference: no such dataset in this project.
         Conflict: the dataset is not ready.
+        TargetInvalid: the dataset does not have what the split needs.
         UnknownBackbone: not in the catalogue, or its weights are not at hand.
     """
     entry = _backbone(work, spec)
@@ -50,14 +52,34 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
     if dataset.state != "ready":
         raise Conflict(f"The dataset is `{dataset.state}`; a job can use it once it is `ready`.")
     profile = ImageProfile.model_validate(dataset.profile)
-    if spec.split.strategy == "predefined" and not profile.has_predefined_split:
-        fault = Fault(("body", "split", "strategy"), "predefined", "the archive has no train/validation/test folders")
-        raise TargetInvalid("The dataset predefines no split.", errors=[fault])
+    _check_split(spec.split, profile)
     resolved = spec.resolve(
         median_side=min(profile.median_width, profile.median_height),
         has_predefined_split=profile.has_predefined_split,
     )
     return Plan(resolved, dataset, list(_warnings(resolved, entry, profile)), profile)
+
+
+def _check_split(split: SplitSpec, profile: ImageProfile) -> None:
+    if split.strategy == "predefined" and not profile.has_predefined_split:
+        fault = Fault(("body", "split", "strategy"), "predefined", "the archive has no train/validation/test folders")
+        raise TargetInvalid("The dataset predefines no split.", errors=[fault])
+    if split.strategy not in ("group", "time"):
+        return
+    field = f"{split.strategy}_column"
+    column = next((one for one in profile.columns if one.name == getattr(split, field)), None)
+    where = ("body", "split", field)
+    if column is None:
+        known = ", ".join(show_path(one.name) for one in profile.columns[:10]) or "none"
+        fault = Fault(where, "unknown-column", f"columns of the dataset's metadata.csv: {known}")
+        raise TargetInvalid("The dataset has no such column.", errors=[fault])
+    if split.strategy == "group" and column.distinct + column.missing < len(SPLITS):
+        fault = Fault(where, "too-few-groups", f"at least {len(SPLITS)} groups are needed, one for each part")
+        raise TargetInvalid("The column has too few groups.", errors=[fault])
+    if split.strategy == "time" and column.first_without_time is not None:
+        path = show_path(column.first_without_time)
+        message = f"every sample needs a number, or every one an ISO 8601 date; the first without is {path}"
+        raise TargetInvalid("The column does not order the samples.", errors=[Fault(where, "no-time", message)])
 
 
 def _backbone(work: UnitOfWork, spec: JobSpec) -> Backbone:

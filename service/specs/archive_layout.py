@@ -10,6 +10,7 @@ from service.specs.datasets import SPLITS, Split
 from service.specs.zip_members import ZipMember
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
+METADATA_FILE = "metadata.csv"
 Finding = tuple[type[ArchiveError], int, str]  # what is wrong, with which entry, in words
 
 
@@ -25,12 +26,13 @@ class ArchiveEntry:
 
 @dataclass
 class Arrangement:
-    """The pictures in archive order, and whatever does not belong among them."""
+    """The pictures in archive order, the file that says more of them, and whatever does not belong among them."""
 
     entries: list[ArchiveEntry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     ignored_files: int = 0
     has_predefined_split: bool = False
+    metadata_path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,21 @@ def arrange(members: Sequence[ZipMember]) -> Arrangement:
     """Gives every file of `<class>/<file>` or `<split>/<class>/<file>` its class and split.
 
     A folder that holds everything else is no class: it is passed over, unless it is called like a split. As soon
-    as one folder is called like a split, all must be.
+    as one folder is called like a split, all must be. `metadata.csv` may lie beside these folders.
     """
     files = [
         _File(index, member.name, tuple(member.name.split("/")), member.size_bytes)
         for index, member in enumerate(members)
         if not member.is_folder
     ]
-    pictures = [file for file in files if not is_junk(file.parts)]
-    above = 1 if _is_wrapped(pictures) else 0
+    wanted = [file for file in files if not is_junk(file.parts)]
+    above = 1 if _is_wrapped(wanted) else 0
+    metadata_path = next((file.path for file in wanted if file.parts[above:] == (METADATA_FILE,)), None)
+    pictures = [file for file in wanted if file.path != metadata_path]
     predefined = any(len(file.parts) > above + 1 and file.parts[above] in SPLITS for file in pictures)
-    arrangement = Arrangement(ignored_files=len(files) - len(pictures), has_predefined_split=predefined)
+    arrangement = Arrangement(
+        ignored_files=len(files) - len(wanted), has_predefined_split=predefined, metadata_path=metadata_path
+    )
     for file in pictures:
         inner = file.parts[above:]
         reason = _misplaced(inner, predefined=predefined)
@@ -73,7 +79,8 @@ def _entry(file: _File, inner: tuple[str, ...]) -> ArchiveEntry:
 
 def _is_wrapped(files: Sequence[_File]) -> bool:
     roots = {file.parts[0] for file in files}
-    return len(roots) == 1 and roots.isdisjoint(SPLITS) and all(len(file.parts) > 2 for file in files)
+    deep = all(len(file.parts) > 2 or file.parts[1:] == (METADATA_FILE,) for file in files)
+    return len(roots) == 1 and roots.isdisjoint(SPLITS) and deep
 
 
 def _misplaced(inner: tuple[str, ...], *, predefined: bool) -> str | None:

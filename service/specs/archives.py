@@ -49,19 +49,20 @@ DEFAULT_LIMITS = ArchiveLimits()
 
 @dataclass(frozen=True)
 class ArchiveListing:
-    """The pictures of an archive in archive order, its classes sorted by name."""
+    """The pictures of an archive in archive order, its classes sorted by name, its `metadata.csv` if it has one."""
 
     entries: tuple[ArchiveEntry, ...]
     classes: tuple[str, ...]
     ignored_files: int
     has_predefined_split: bool
+    metadata_path: str | None
 
 
 def list_images(file: IO[bytes], limits: ArchiveLimits = DEFAULT_LIMITS) -> ArchiveListing:
     """Lists the pictures of a zip of `<class>/<file>` or `(train|validation|test)/<class>/<file>`.
 
-    One folder around everything is allowed. Reads the headers only: sizes and checksums are what the archive
-    claims, `read_entry` holds it to them.
+    One folder around everything is allowed, and `metadata.csv` beside the class folders. Reads the headers only:
+    sizes and checksums are what the archive claims, `read_entry` holds it to them.
 
     Raises:
         UnsupportedMediaType: no zip file, or a saved model.
@@ -82,7 +83,11 @@ def list_images(file: IO[bytes], limits: ArchiveLimits = DEFAULT_LIMITS) -> Arch
     _raise_first(arrangement.findings)
     classes = _check_classes(arrangement.entries)
     return ArchiveListing(
-        tuple(arrangement.entries), classes, arrangement.ignored_files, arrangement.has_predefined_split
+        entries=tuple(arrangement.entries),
+        classes=classes,
+        ignored_files=arrangement.ignored_files,
+        has_predefined_split=arrangement.has_predefined_split,
+        metadata_path=arrangement.metadata_path,
     )
 
 

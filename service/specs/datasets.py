@@ -12,22 +12,32 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class ImageSample(Spec):
-    """One image of an archive: its path there, its class, the split its folder names, the digest of its bytes."""
+    """One image of an archive: its path there, its class, the split its folder names, the digest of its bytes.
+
+    `values` are those of the manifest's columns, in their order; empty where `metadata.csv` has no row for it.
+    """
 
     path: str
     label: str
     split: Split | None = None
     sha256: str
+    values: list[str | None] = Field(default_factory=list)
 
 
 class Manifest(Spec):
     """Every sample of an image dataset, in archive order; written once by validation, read by trials.
 
-    `classes` fixes the class order that models keep: sorted by name.
+    `classes` fixes the class order that models keep: sorted by name. `columns` are those of `metadata.csv`.
     """
 
     classes: list[str]
     samples: list[ImageSample]
+    columns: list[str] = Field(default_factory=list)
+
+    def column(self, name: str) -> list[str | None]:
+        """One column's value of every sample; raises `ValueError` where there is no such column."""
+        place = self.columns.index(name)
+        return [sample.values[place] if sample.values else None for sample in self.samples]
 
 
 class Warning(Spec):
@@ -44,6 +54,18 @@ class ClassCount(Spec):
     samples: int
 
 
+class ColumnProfile(Spec):
+    """A column of `metadata.csv`: how many different values it has, and how many samples have none.
+
+    `first_without_time` is the path of the first sample whose value is no time; null: the column orders all samples.
+    """
+
+    name: str
+    distinct: int
+    missing: int
+    first_without_time: str | None
+
+
 class ImageProfile(Spec):
     """What validation found in an image dataset; widths and heights in pixels."""
 
@@ -52,3 +74,4 @@ class ImageProfile(Spec):
     median_width: int
     median_height: int
     has_predefined_split: bool = False
+    columns: list[ColumnProfile] = Field(default_factory=list)

@@ -6,7 +6,7 @@ all that will happen. Defaults that are plain constants stand in the fields.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from service.specs.augmentation import Augmentation
 from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE
@@ -19,13 +19,26 @@ Column = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class SplitSpec(Spec):
-    """How samples are dealt to train, validation and test; the rest of the fractions is train."""
+    """How samples are dealt to train, validation and test; the rest of the fractions is train.
+
+    `group` keeps samples of one value of `group_column` together, `time` trains on the oldest by `time_column` and
+    tests on the newest; both are columns of the dataset's `metadata.csv`.
+    """
 
     validation: float = Field(0.15, gt=0.0, le=0.5)
     test: float = Field(0.15, gt=0.0, le=0.5)
-    strategy: Literal["stratified", "random", "predefined"] | None = None
-    group_column: None = None
-    time_column: None = None
+    strategy: Literal["stratified", "random", "group", "time", "predefined"] | None = None
+    group_column: Column | None = Field(None, validate_default=True)
+    time_column: Column | None = Field(None, validate_default=True)
+
+    @field_validator("group_column", "time_column")
+    @classmethod
+    def _column_belongs_to_strategy(cls, column: str | None, info: ValidationInfo) -> str | None:
+        needed_by = str(info.field_name).removesuffix("_column")
+        strategy = info.data.get("strategy", needed_by if column else None)  # an invalid one has its own error
+        if (strategy == needed_by) != (column is not None):
+            raise ValueError(f"{info.field_name} is set where strategy is '{needed_by}', and only there")
+        return column
 
 
 class BackboneSpec(Spec):

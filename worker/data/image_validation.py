@@ -10,11 +10,13 @@ from pathlib import Path
 
 from service.errors import ArchiveBomb, BadInput, DatasetTooSmall, Fault, ImageError, TargetInvalid
 from service.specs.archive_layout import ArchiveEntry
+from service.specs.archive_metadata import read_metadata
 from service.specs.archive_paths import show_path
 from service.specs.archives import DEFAULT_LIMITS, MAX_FAULTS, ArchiveLimits, list_images, read_entry
-from service.specs.datasets import SPLITS, ClassCount, ImageProfile, ImageSample, Manifest, Warning
+from service.specs.datasets import SPLITS, ClassCount, ColumnProfile, ImageProfile, ImageSample, Manifest, Warning
 from service.specs.images import decode_image
 from worker.data.image_warnings import warn_about
+from worker.data.sample_times import NoTime, parse_times
 
 MIN_SAMPLES = 10
 MIN_PER_CLASS = 3
@@ -48,6 +50,7 @@ def validate_images(
 
     Raises:
         ArchiveError, UnsupportedMediaType: the archive is not to be trusted.
+        CsvMalformed, DuplicateColumn: as `read_metadata`.
         ImageError, ArchiveBomb: pictures at fault, of the commonest kind; `errors` lists up to 100.
         DatasetTooSmall: fewer than 10 pictures.
         TargetInvalid: fewer than two classes, or classes with too few distinct pictures to be split.
@@ -57,6 +60,7 @@ def validate_images(
     with archive_path.open("rb") as file:
         listing = list_images(file, limits)  # before `zipfile` sees it
     with zipfile.ZipFile(archive_path) as archive:
+        metadata = read_metadata(archive, listing, limits)
         for done, entry in enumerate(listing.entries):
             progress(done, len(listing.entries))
             _examine(archive, entry, findings, limits)
@@ -65,16 +69,36 @@ def validate_images(
     _raise_commonest(findings)
     _check_targets(findings.samples, has_predefined_split=listing.has_predefined_split)
     progress(len(listing.entries), len(listing.entries))
-    counts = Counter(sample.label for sample in findings.samples)
+    samples = [
+        sample.model_copy(update={"values": metadata.values.get(sample.path, [])}) for sample in findings.samples
+    ]
+    manifest = Manifest(classes=list(listing.classes), samples=samples, columns=list(metadata.columns))
+    counts = Counter(sample.label for sample in samples)
     profile = ImageProfile(
-        samples=len(findings.samples),
+        samples=len(samples),
         classes=[ClassCount(name=name, samples=counts[name]) for name in listing.classes],
         median_width=round(statistics.median(findings.widths)),
         median_height=round(statistics.median(findings.heights)),
         has_predefined_split=listing.has_predefined_split,
+        columns=[_column_profile(manifest, name) for name in manifest.columns],
     )
-    manifest = Manifest(classes=list(listing.classes), samples=findings.samples)
-    return ImageValidation(manifest, profile, warn_about(findings.samples), listing.ignored_files)
+    return ImageValidation(manifest, profile, warn_about(samples), listing.ignored_files)
+
+
+def _column_profile(manifest: Manifest, name: str) -> ColumnProfile:
+    values = manifest.column(name)
+    first_without_time = None
+    try:
+        parse_times(values)
+    except NoTime as error:
+        first_without_time = manifest.samples[error.position].path
+    present = [value for value in values if value is not None]
+    return ColumnProfile(
+        name=name,
+        distinct=len(set(present)),
+        missing=len(values) - len(present),
+        first_without_time=first_without_time,
+    )
 
 
 def _examine(archive: zipfile.ZipFile, entry: ArchiveEntry, findings: _Findings, limits: ArchiveLimits) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from service.errors import DatasetTooSmall, Fault, TargetInvalid
 from service.specs.datasets import ImageSample, Manifest, Split
 from service.specs.jobs import SplitSpec
+from worker.data.deals import Deal, check_deal
+from worker.data.group_split import deal_by_group
+from worker.data.time_split import deal_by_time
 
 Group = list[int]
 """Indices of byte-identical samples: they go to one split together."""
-
-Deal = dict[Split, list[int]]
 
 
 def deal(manifest: Manifest, split: SplitSpec, seed: int) -> Deal:
@@ -18,16 +19,28 @@ def deal(manifest: Manifest, split: SplitSpec, seed: int) -> Deal:
 
     `stratified` gives every class the asked-for shares, `random` the dataset as a whole; both give each class an
     image in every split. `predefined` follows the folders: of duplicates across folders the copy in test, else in
-    validation, stays and the others are left out; a missing validation or test split is dealt from train.
+    validation, stays and the others are left out; a missing validation or test split is dealt from train. `group`
+    and `time` are `deal_by_group` and `deal_by_time`.
 
     Raises:
-        TargetInvalid: fewer than two classes, or the train folders lack classes.
+        TargetInvalid: fewer than two classes, classes that train would lack, groups or times that do not allow it.
         DatasetTooSmall: classes with fewer distinct images than there are splits to deal.
+        SplitCrossed: an error of ours: the deal does not keep what it promises.
     """
+    dealt = _deal(manifest, split, seed)
+    check_deal(manifest, split, dealt)
+    return dealt
+
+
+def _deal(manifest: Manifest, split: SplitSpec, seed: int) -> Deal:
     if len(manifest.classes) < 2:
         raise TargetInvalid("At least two classes are needed.")
     shares: dict[Split, float] = {"validation": split.validation, "test": split.test}
     generator = random.Random(seed)
+    if split.strategy == "group":
+        return deal_by_group(manifest, split, generator)
+    if split.strategy == "time":
+        return deal_by_time(manifest, split)
     if split.strategy != "predefined":
         dealt = _Dealing(manifest, range(len(manifest.samples)), generator)
         return dealt.randomly(shares) if split.strategy == "random" else dealt.by_class(shares)

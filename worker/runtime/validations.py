@@ -61,7 +61,9 @@ class ValidationRun:
                 self._row.release()
 
     def _accept(self, found: ImageValidation) -> None:
-        listing = self.runtime.store.artifacts.write(found.manifest.model_dump_json().encode(), "application/json")
+        listing = self.runtime.store.artifacts.write(
+            found.manifest.model_dump_json(exclude_defaults=True).encode(), "application/json"
+        )
         with self.runtime.store.work() as work:
             work.artifacts.attach({MANIFEST: listing}, self.lease.row_id)
             work.datasets.leases.finish(

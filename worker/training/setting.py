@@ -10,9 +10,10 @@ from worker.backbones.building import build_network, load_pretrained
 from worker.backbones.parts import Head, enter_training_mode, freeze_all_but, head_of, memory_format, trainable_modules
 from worker.backbones.trained import TrainedNetwork
 from worker.data.batches import Batches, Loading, epoch_seed, in_order
+from worker.data.deals import Deal
 from worker.data.decoded import Archive
 from worker.data.feature_cache import FeatureCache
-from worker.data.splits import Deal, deal
+from worker.data.splits import deal
 from worker.data.transforms import image_transform
 from worker.training.order import TrialOrder
 from worker.training.precision import Precision
