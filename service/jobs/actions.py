@@ -148,9 +148,8 @@ def report_parts(
 ) -> tuple[JobRead, list[TrialRead], dict[str, Artifact]]:
     """What a job's report is made of; raises `NotFound`."""
     job = read(work, project_id, job_id)
-    found = {
-        name: work.artifacts.find(job.model_id or "", f"{name}.png") for name in ("learning_curves", "confusion_matrix")
-    }
+    names = ("learning_curves", "confusion_matrix", "calibration")
+    found = {name: work.artifacts.find(job.model_id or "", f"{name}.png") for name in names}
     pictures = {name: artifact for name, artifact in found.items() if artifact is not None}
     return job, trials(work, project_id, job_id).data, pictures
 

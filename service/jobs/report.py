@@ -8,7 +8,8 @@ from typing import Any
 from service.jobs.schemas import JobRead, TrialRead
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
-SHOWN_METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "expected_calibration_error")
+SHOWN_METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss",
+                 "expected_calibration_error")  # fmt: skip
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: #2f6fde; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -53,10 +54,12 @@ def _facts(job: JobRead) -> str:
 
 def _scores(metrics: dict[str, Any]) -> str:
     columns = [name for name in ("validation", "test", "baseline") if metrics.get(name)]
-    head = "".join(f"<th>{name}</th>" for name in columns)
+    intervals = (metrics.get("test") or {}).get("intervals") or {}
+    head = "".join(f"<th>{name}</th>" for name in [*columns, *(["test, 95 %"] if intervals else [])])
     rows = []
     for metric in SHOWN_METRICS:
         values = "".join(f"<td>{_number(metrics[column].get(metric))}</td>" for column in columns)
+        values += f"<td>{_range(intervals.get(metric))}</td>" if intervals else ""
         rows.append(f"<tr><td>{metric.replace('_', ' ')}</td>{values}</tr>")
     per_class = (metrics.get("test") or {}).get("per_class") or []
     lines = [
@@ -88,6 +91,10 @@ def _trial(trial: TrialRead) -> str:
 def _figure(title: str, png: bytes) -> str:
     data = base64.b64encode(png).decode()
     return f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{data}"></figure>'
+
+
+def _range(interval: list[float] | None) -> str:
+    return " to ".join(map(_number, interval)) if interval else "n/a"
 
 
 def _number(value: object) -> str:

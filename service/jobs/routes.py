@@ -106,7 +106,7 @@ def read_trial(job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], wo
 @router.get("/{job_id}/plots/{plot}.{form}", response_class=Response, responses=error_docs(NotFound, Conflict))
 def read_plot(
     job_id: str,
-    plot: Literal["learning_curves", "confusion_matrix"],
+    plot: Literal["learning_curves", "confusion_matrix", "calibration"],
     form: Literal["png", "svg", "json"],
     work: Work,
     caller: Caller,

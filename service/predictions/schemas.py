@@ -23,13 +23,18 @@ class Timing(BaseModel):
 
 
 class PredictionItem(BaseModel):
-    """The answer for one input."""
+    """The answer for one input.
+
+    `probabilities` are the softmax of `logits` / the model's temperature (`config.json`). Predictions that were kept
+    from before calibration have no `logits`.
+    """
 
     index: int
     name: str | None
     label: str
     probability: float
     probabilities: dict[str, float]
+    logits: dict[str, float] | None = None
 
 
 class PredictionRead(BaseModel):

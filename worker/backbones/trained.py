@@ -25,13 +25,14 @@ CONFIG_FILE = "config.json"
 
 @dataclass
 class TrainedNetwork:
-    """A network, the classes of its outputs in order, and its input format."""
+    """A network, the classes of its outputs in order, its input format, and the temperature of its probabilities."""
 
     network: nn.Module
     classes: list[str]
     backbone: str
     image_size: int
     device: torch.device
+    temperature: float = 1.0
 
     @property
     def entry(self) -> Backbone:
@@ -57,6 +58,15 @@ class TrainedNetwork:
         result: Tensor = self.network(batch.to(self.device, memory_format=memory_format(self.backbone)))
         return result
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """[n, c] logits → [n, c], calibrated. Whatever shows or explains a probability takes it from here."""
+        return calibrated(logits, self.temperature)
+
+
+def calibrated(logits: Tensor, temperature: float) -> Tensor:
+    """[n, c] logits → [n, c] probabilities: the softmax of logits / temperature (Guo et al. 2017, eq. 9)."""
+    return (logits / temperature).softmax(dim=1)
+
 
 def describe(trained: TrainedNetwork, *, dropout: float) -> dict[str, object]:
     """The JSON beside the weights, from which `load_trained` rebuilds the network."""
@@ -67,6 +77,7 @@ def describe(trained: TrainedNetwork, *, dropout: float) -> dict[str, object]:
         "classes": trained.classes,
         "image_size": trained.image_size,
         "dropout": dropout,
+        "temperature": trained.temperature,
         "input": {
             "height": pixels.size,
             "width": pixels.size,
@@ -89,14 +100,18 @@ def save_trained(trained: TrainedNetwork, folder: Path, *, dropout: float) -> No
 def load_trained(config: dict[str, object], weights: Path | bytes, device: torch.device) -> TrainedNetwork:
     """The network of a `config.json` and its safetensors, in evaluation mode, frozen, without in-place activations.
 
+    Models from before calibration have no temperature in their configuration: theirs is 1.
+
     Raises:
         ArtifactCorrupt: another format, or the weights do not fit the configuration.
     """
     if config.get("format") != FORMAT:
         raise ArtifactCorrupt("The model's configuration is of another format.")
     backbone, size, classes = config["backbone"], config["image_size"], config["classes"]
-    dropout = config["dropout"]
+    dropout, temperature = config["dropout"], config.get("temperature", 1.0)
     if not (isinstance(backbone, str) and isinstance(size, int) and isinstance(classes, list)):
+        raise ArtifactCorrupt("The model's configuration is damaged.")
+    if not (isinstance(temperature, int | float) and 0 < temperature < float("inf")):
         raise ArtifactCorrupt("The model's configuration is damaged.")
     assert isinstance(dropout, int | float)
     network = build_network(backbone, classes=len(classes), dropout=float(dropout), image_size=size)
@@ -106,4 +121,4 @@ def load_trained(config: dict[str, object], weights: Path | bytes, device: torch
         raise ArtifactCorrupt("The model's weights do not fit its configuration.") from error
     network = without_inplace(network).requires_grad_(False).eval()
     network = network.to(device=device, memory_format=memory_format(backbone))  # type: ignore[call-overload]
-    return TrainedNetwork(network, [str(name) for name in classes], backbone, size, device)
+    return TrainedNetwork(network, [str(name) for name in classes], backbone, size, device, float(temperature))

@@ -68,7 +68,8 @@ def _answers(trained: TrainedNetwork, subject: Subject, shown: Tensor) -> list[f
     def answer(part: Tensor) -> list[float]:
         with torch.inference_mode():
             composed = torch.where(part[:, None], subject.image, subject.hidden)
-            found: list[float] = trained.logits(composed).float().softmax(dim=1)[:, subject.class_index].tolist()
+            probabilities = trained.probabilities(trained.logits(composed).float())
+            found: list[float] = probabilities[:, subject.class_index].tolist()
         return found
 
     with lanes(shown.device) as (_, side_by_side):

@@ -157,7 +157,9 @@ def _item(
 ) -> ItemExplanation:
     layer = explainer.parameters.get("layer")
     targets = [_target(trained, spec, layer, attributed, target) for target in attributed.targets]
-    return ItemExplanation(as_prediction(attributed.probabilities, trained.classes), targets, quality)
+    return ItemExplanation(
+        as_prediction(attributed.logits, attributed.probabilities, trained.classes), targets, quality
+    )
 
 
 def _target(

@@ -40,10 +40,10 @@ def quickened(trained: TrainedNetwork, batch: Tensor) -> tuple[TrainedNetwork, T
     """
     prepared = batch.to(memory_format=memory_format(trained.backbone))
     network, logits = folded(trained.network, prepared)
-    served = logits.float().softmax(dim=1)
+    served = trained.probabilities(logits.float())
     quick = replace(trained, network=network)
     with torch.inference_mode():
-        answers = quick.logits(batch.clone()).float().softmax(dim=1)
+        answers = quick.probabilities(quick.logits(batch.clone()).float())
     if bool((answers - served).abs().max() <= TOLERANCE):
         return quick, logits.float(), answers
     return replace(trained, network=private_copy(trained.network)), logits.float(), served

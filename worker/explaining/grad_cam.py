@@ -141,13 +141,13 @@ class GradCam:
         chosen: list[Tensor] = []
 
         def remember(logits: Tensor) -> Tensor:
-            chosen.append(choose(logits.float().softmax(dim=1)))
+            chosen.append(choose(trained.probabilities(logits.float())))
             return chosen[0]
 
         logits, maps = grad_cams(trained.network, layer, batch, remember)
         meter.count(forward=len(batch), backward=maps.shape[0] * maps.shape[1])
         indices = chosen[0].tolist()
-        probabilities = logits.float().softmax(dim=1).double().cpu().numpy()
+        probabilities = trained.probabilities(logits.float()).double().cpu().numpy()
         values = maps.double().cpu().numpy()
         answers = logits.double().cpu().numpy()
         return [

@@ -81,7 +81,7 @@ class Partition:
         self._masked_at_once = self._masked_at_once or images_at_once(batch)
         quick, logits, full = quickened(trained, batch)
         meter.count(forward=UNMASKED * len(batch))
-        probabilities = logits.softmax(dim=1)
+        probabilities = trained.probabilities(logits)
         with torch.inference_mode():
             targets = choose(probabilities)
             hidden = baseline_images(self._baseline, batch, trained.entry)
@@ -135,7 +135,8 @@ class MaskedAnswers:
         with torch.inference_mode():
             shown = to_pixels(torch.from_numpy(masks).to(self._image.device), self._image.shape[-1])
             composed = torch.where(shown[:, None], self._image, self._hidden)
-            probabilities = self._trained.logits(composed).float().softmax(dim=1)[:, self.targets]
+            logits = self._trained.logits(composed).float()
+            probabilities = self._trained.probabilities(logits)[:, self.targets]
         answers: FloatArray = probabilities.double().cpu().numpy()
         return answers
 

@@ -126,7 +126,7 @@ class Judge:
         quick, _, _ = quickened(trained, batch)
         with torch.inference_mode():
             hidden = baseline_images("blur", batch, trained.entry)
-            hidden_answers = quick.logits(hidden).float().softmax(dim=1).double().cpu().numpy()
+            hidden_answers = quick.probabilities(quick.logits(hidden).float()).double().cpu().numpy()
         meter.count(forward=(1 + UNMASKED) * len(batch))
         judged: list[dict[str, Any] | None] = []
         for i, target in enumerate(first):

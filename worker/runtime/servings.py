@@ -157,7 +157,7 @@ class Serving:
 def compute_prediction(
     serving: Serving, row: Row, images: list[Image.Image], progress: Callable[[int, int], None]
 ) -> tuple[dict[str, Any], Pictures]:
-    """Labels and probabilities, in the order of the inputs."""
+    """Labels, probabilities and logits, in the order of the inputs."""
     progress(0, len(images))
     network, digest = serving.models.get(row.model_id)
     answers = predict_probabilities(network, images)

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import Tensor
 
+from worker.backbones.trained import calibrated
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -36,15 +38,19 @@ def quick_scores(logits: Tensor, targets: Tensor) -> QuickScores:
     return QuickScores(float(loss), _accuracy(matrix), _balanced_accuracy(matrix), _macro_f1(matrix))
 
 
-def scores(logits: Tensor, targets: Tensor, classes: list[str]) -> dict[str, object]:
+def scores(logits: Tensor, targets: Tensor, classes: list[str], *, temperature: float = 1.0) -> dict[str, object]:
     """Everything that is reported of a split, JSON-safe.
+
+    `loss` is the cross entropy that training and early stopping see; all that is about probabilities (`log_loss`,
+    `roc_auc`, `expected_calibration_error`) is about calibrated ones.
 
     Args:
         logits: [n, c] float32.
         targets: [n] int64.
         classes: names, in the order of the logits.
+        temperature: what calibrates the probabilities.
     """
-    probabilities = logits.double().softmax(1).numpy()
+    probabilities = calibrated(logits.double(), temperature).numpy()
     predicted = logits.argmax(1).numpy()
     result = probability_scores(probabilities, predicted, targets.numpy(), classes)
     return {"loss": quick_scores(logits, targets).loss, **result}
@@ -79,9 +85,14 @@ def probability_scores(
 
 def expected_calibration_error(confidences: Floats, correct: NDArray[np.bool_]) -> float:
     """Mean gap between confidence and accuracy over 15 equal bins of confidence (Guo et al. 2017, eq. 3)."""
-    bins = np.minimum((confidences * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=confidences - correct, minlength=CALIBRATION_BINS)
+    bins, count = confidence_bins(confidences)
+    gaps = np.bincount(bins, weights=confidences - correct, minlength=count)
     return float(np.abs(gaps).sum() / len(confidences))
+
+
+def confidence_bins(confidences: Floats) -> tuple[Integers, int]:
+    """The bin of each confidence, from 0, and the number of bins; a bin holds its lower bound, the last one also 1."""
+    return np.minimum((confidences * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1), CALIBRATION_BINS
 
 
 def _accuracy(matrix: Integers) -> float:

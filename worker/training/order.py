@@ -91,7 +91,8 @@ class TrialOutcome:
 
     Attributes:
         metrics: JSON-safe scores of the best epoch on `train`, `validation`, `test`, and of the majority class
-            (`baseline`, on the test split); None where a score is undefined.
+            (`baseline`, on the test split); None where a score is undefined. Of `test` also `intervals` (95 %, by
+            bootstrap) and scores `uncalibrated`; beside the splits the `temperature` of the probabilities.
         classes: in the order of the network's outputs.
         device: for people, such as "CPU, 2 threads".
     """

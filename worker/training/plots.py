@@ -8,17 +8,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from worker.training.calibration_plot import calibration_figure
 from worker.training.fitting import Fitted
 
 TRAIN_COLOR, VALIDATION_COLOR, BEST_COLOR = "#3b6fb6", "#d9742b", "#6b7280"
 _MOST_NUMBERED_CLASSES = 30
 
 
-def write_plots(folder: Path, fitted: Fitted, matrix: Mapping[str, Any]) -> list[str]:
-    """Writes learning curves and the confusion matrix as PNG and SVG; returns the file names."""
+def write_plots(folder: Path, fitted: Fitted, matrix: Mapping[str, Any], calibration: Mapping[str, Any]) -> list[str]:
+    """Writes learning curves, confusion matrix and reliability as PNG and SVG; returns the file names."""
     figures = {
         "learning_curves": learning_curves(fitted),
         "confusion_matrix": confusion_figure(np.array(matrix["matrix"]), matrix["classes"]),
+        "calibration": calibration_figure(calibration),
     }
     names: list[str] = []
     for name, figure in figures.items():

@@ -9,13 +9,11 @@ from worker.backbones.trained import save_trained
 from worker.data.splits import paths_of
 from worker.training.card import write_card
 from worker.training.fitting import Fitted, fit
-from worker.training.metrics import majority_scores, scores
 from worker.training.order import OutputFile, TrialOrder, TrialOutcome, TrialSink
 from worker.training.plots import write_plots
 from worker.training.reporting import Reporter
+from worker.training.scoring import Scored, score
 from worker.training.setting import Setting, set_up
-
-MOST_TRAIN_SAMPLES_SCORED = 5000
 
 _MEDIA_TYPES = {
     ".safetensors": "application/octet-stream",
@@ -43,14 +41,14 @@ def run_trial(order: TrialOrder, sink: TrialSink) -> TrialOutcome:
     setting = set_up(order, reporter)
     _warn(setting, reporter)
     fitted = fit(setting, reporter)
-    metrics = _score(setting, reporter)
+    scored = score(setting, reporter)
     return TrialOutcome(
         best_epoch=fitted.best_epoch,
         stopped_by=fitted.stopped_by,
-        metrics=metrics,
+        metrics=scored.metrics,
         classes=setting.trained.classes,
         device=_device_name(setting),
-        files=_write(setting, fitted, metrics),
+        files=_write(setting, fitted, scored),
     )
 
 
@@ -60,41 +58,33 @@ def _warn(setting: Setting, reporter: Reporter) -> None:
         reporter.warn("float16 is not for CPUs; the trial computes in float32.", precision="float32")
     if spec.backbone.trainable != "all" and spec.backbone.weights == "none":
         reporter.warn("Part of a network that was never trained is frozen.", trainable=spec.backbone.trainable)
+    for name in ("validation", "test"):
+        absent = len(setting.trained.classes) - len(set(setting.targets[setting.dealt[name]].tolist()))
+        if absent:
+            text = f"{absent} of {len(setting.trained.classes)} classes have no sample in the {name} split."
+            reporter.warn(f"{text} Scores over classes leave them out.", split=name, absent=absent)
 
 
-def _score(setting: Setting, reporter: Reporter) -> dict[str, object]:
-    """Scores of the restored best epoch; the test split is looked at here and nowhere else."""
-    dealt, targets = setting.dealt, setting.targets
-    every = -(-len(dealt["train"]) // MOST_TRAIN_SAMPLES_SCORED)
-    result: dict[str, object] = {}
-    parts = {"train": dealt["train"][::every], "validation": dealt["validation"], "test": dealt["test"]}
-    for name, indices in parts.items():
-        logits = setting.logits(setting.learned, indices, reporter.check)
-        result[name] = scores(logits, targets[indices], setting.trained.classes)
-    train, test = targets[dealt["train"]].numpy(), targets[dealt["test"]].numpy()
-    result["baseline"] = majority_scores(train, test, setting.trained.classes)
-    return result
-
-
-def _write(setting: Setting, fitted: Fitted, metrics: dict[str, object]) -> list[OutputFile]:
+def _write(setting: Setting, fitted: Fitted, scored: Scored) -> list[OutputFile]:
     folder, order = setting.order.scratch, setting.order
     setting.trained.network.eval()
     save_trained(setting.trained, folder, dropout=order.spec.backbone.dropout)
-    test = metrics["test"]
-    assert isinstance(test, dict)
-    matrix = {"split": "test", "classes": setting.trained.classes, "matrix": test["confusion_matrix"]}
+    confusion = scored.metrics["test"]["confusion_matrix"]
+    matrix = {"split": "test", "classes": setting.trained.classes, "matrix": confusion}
     curves = {"best_epoch": fitted.best_epoch, "epochs": [vars(record) for record in fitted.curve]}
     _write_json(folder / "split.json", paths_of(order.manifest.samples, setting.dealt))
     _write_json(folder / "curves.json", curves)
     _write_json(folder / "confusion_matrix.json", matrix)
-    plots = write_plots(folder, fitted, matrix)
-    write_card(folder / "card.md", setting, fitted, metrics)
+    _write_json(folder / "calibration.json", scored.calibration)
+    plots = write_plots(folder, fitted, matrix, scored.calibration)
+    write_card(folder / "card.md", setting, fitted, scored.metrics)
     names = [
         "model.safetensors",
         "config.json",
         "split.json",
         "curves.json",
         "confusion_matrix.json",
+        "calibration.json",
         *plots,
         "card.md",
     ]

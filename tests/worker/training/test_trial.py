@@ -121,7 +121,7 @@ def test_no_epoch_is_begun_that_time_does_not_allow(tmp_path: Path) -> None:
     outcome, sink = run(made)
     assert outcome.stopped_by == "limit"
     assert 1 <= len(sink.epochs) < 1000
-    assert [kind for kind, _ in sink.events] == ["warning"]
+    assert [kind for kind, _ in sink.events].count("warning") == 1
 
 
 @pytest.mark.parametrize("more", [{}, {"training": {"epochs": 6, "ema_decay": 0.8, "weight_decay": 0.1}}])
