@@ -54,7 +54,7 @@ def pictures() -> list[bytes]:
 def answers(network: TrainedNetwork, png: bytes) -> dict[str, float]:
     with torch.no_grad():
         logits = network.logits(network.preprocess([Image.open(io.BytesIO(png)).convert("RGB")]))
-    return dict(zip(network.classes, logits.softmax(1)[0].tolist(), strict=True))
+    return dict(zip(network.classes, network.probabilities(logits)[0].tolist(), strict=True))
 
 
 def test_the_job_says_what_it_did(live: Live, job: dict[str, Any]) -> None:
@@ -111,7 +111,7 @@ def test_the_report_stands_alone(live: Live, job: dict[str, Any]) -> None:
     with live.http as http:
         page = http.get(f"/v1/jobs/{job['id']}/report")
     assert page.headers["content-type"].startswith("text/html")
-    assert page.text.count("data:image/png;base64,") == 2
+    assert page.text.count("data:image/png;base64,") == 3
     assert all(url.startswith("data:") for url in re.findall(r'(?:src|href)="([^"]*)"', page.text))
     assert f"{job['metrics']['test']['accuracy']:.4f}" in page.text
 
@@ -124,6 +124,7 @@ def test_predictions_are_the_models(
     for item, png in zip(prediction["items"], pictures, strict=True):
         assert item["probabilities"] == pytest.approx(answers(network, png), abs=1e-6)
         assert item["label"] == max(item["probabilities"], key=item["probabilities"].get)
+        assert item["label"] == max(item["logits"], key=item["logits"].get)
     assert [item["label"] for item in prediction["items"]] == list(COLOURS)
 
 

@@ -11,7 +11,13 @@ HOSTILE = '<img src=x onerror="alert(1)">'
 
 def test_s43_names_are_text() -> None:
     progress = Progress(trials_finished=0, trials_total=1, epoch=0, epochs=1, fraction=0.0, estimated_seconds_left=None)
-    metrics = {"test": {"loss": 0.5, "per_class": [{"name": HOSTILE, "precision": 1.0, "recall": None, "support": 1}]}}
+    metrics = {
+        "test": {
+            "loss": 0.5,
+            "intervals": {"loss": [0.25, 0.75]},
+            "per_class": [{"name": HOSTILE, "precision": 1.0, "recall": None, "support": 1}],
+        }
+    }
     job = JobRead.model_construct(
         id="job_1", name=HOSTILE, metadata={}, state="succeeded", dataset_id="ds_1", spec=JobSpec(dataset_id=HOSTILE),
         warnings=[], progress=progress, best_trial=0, model_id=None, metrics=metrics, diagnosis=None, problem=None,
@@ -21,3 +27,4 @@ def test_s43_names_are_text() -> None:
     assert "<img" not in page
     assert page.count("&lt;img src=x onerror=&quot;alert(1)&quot;&gt;") >= 3
     assert "0.5000" in page
+    assert "<td>0.2500 to 0.7500</td>" in page

@@ -33,7 +33,7 @@ def served(trained: TrainedNetwork, pixels: Tensor) -> Answers:
     """What predictions answer to [n, 3, s, s] uint8."""
     with torch.inference_mode():
         logits = trained.logits(trained.normalise(pixels)).float()
-        return Answers(logits, logits.softmax(dim=1))
+        return Answers(logits, trained.probabilities(logits))
 
 
 def check_same(expected: Answers, found: Answers) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from service.errors import ExportFailed
-from worker.backbones.trained import FORMAT, TrainedNetwork
+from worker.backbones.trained import FORMAT, TrainedNetwork, calibrated
 
 BATCH = "n"
 OUTPUTS = ("logits", "probabilities")
@@ -23,7 +23,7 @@ class PictureClassifier(nn.Module):
 
     def __init__(self, trained: TrainedNetwork) -> None:
         super().__init__()
-        self.network = trained.network
+        self.network, self.temperature = trained.network, trained.temperature
         pixels = trained.pixel_format
         self.register_buffer("mean", torch.tensor(pixels.mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(pixels.std).view(3, 1, 1))
@@ -31,7 +31,7 @@ class PictureClassifier(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """[n, 3, s, s] float32, RGB in 0..1 → `logits` and `probabilities`, both [n, c]."""
         logits = self.network((images - self.mean) / self.std)
-        return {"logits": logits, "probabilities": logits.softmax(dim=1)}
+        return {"logits": logits, "probabilities": calibrated(logits, self.temperature)}
 
 
 def traced(trained: TrainedNetwork) -> ExportedProgram:

@@ -18,7 +18,7 @@ from worker.training.metrics import Floats, Integers, confidence_bins
 RESAMPLES = 1000
 COVERAGE = 0.95
 _CELLS_AT_ONCE = 2**24
-_ROC_CELLS = 2 * 10**8
+_ROC_WORK, _MOST_ROC_CELLS = 5 * 10**7, 10**6
 _FEWEST_ROC_RESAMPLES = 200
 Counts = NDArray[np.float32]
 Interval = list[float]
@@ -46,16 +46,16 @@ def intervals(answers: Answers, seed: int) -> dict[str, Interval | None]:
 
     A score that a resample leaves undefined (`roc_auc` where a class does not occur) is taken of the others; None
     where it is undefined in more than half. `balanced_accuracy` and `macro_f1` are over the classes that a resample
-    has, as everywhere. `roc_auc` takes fewer resamples where samples times classes are many, and is None where 200
-    would be too many.
+    has, as everywhere. `roc_auc` takes fewer resamples, 200 at least, where samples times classes are more than
+    50,000, and is None where they are more than a million.
     """
-    classes = answers.probabilities.shape[1]
-    curves = min(RESAMPLES, _ROC_CELLS // (len(answers.targets) * classes))
+    cells = answers.probabilities.size
+    curves = 0 if cells > _MOST_ROC_CELLS else min(RESAMPLES, max(_FEWEST_ROC_RESAMPLES, _ROC_WORK // cells))
     found: dict[str, list[Floats]] = {}
     done = 0
     for counts in _resamples(len(answers.targets), seed):
         scores = _scores(answers, counts)
-        if curves >= _FEWEST_ROC_RESAMPLES and done < curves:
+        if done < curves:
             scores["roc_auc"] = _roc_auc(answers, counts[:, : curves - done])
         done += counts.shape[1]
         for name, values in scores.items():

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-ACCURACY_COLOR, GAP_COLOR, LINE_COLOR = "#3b6fb6", "#d9742b", "#6b7280"
-_GAP_FACE = "#d9742b40"
+ACCURACY_COLOR, LINE_COLOR, COUNT_COLOR = "#3b6fb6", "#111827", "#6b7280"
+OVER, UNDER = ("#d9742b", "#f8e0cf"), ("#2f855a", "#cfe8da")
+"""Edge and face of the gap where answers are right less often, and more often, than they say."""
 
 
 def calibration_figure(document: Mapping[str, Any]) -> Figure:
@@ -26,35 +30,45 @@ def calibration_figure(document: Mapping[str, Any]) -> Figure:
     for place, (title, part) in enumerate(parts):
         diagram, histogram = figure.add_subplot(grid[0, place]), figure.add_subplot(grid[1, place])
         _draw_reliability(diagram, part["bins"])
-        diagram.set_title(f"{title}: error {part['expected_calibration_error']:.3f}", loc="left", fontsize=11)
+        diagram.set_title(
+            f"{title}: calibration error {part['expected_calibration_error']:.3f}", loc="left", fontsize=11
+        )
         _draw_histogram(histogram, part["bins"])
         if place == 0:
             diagram.set_ylabel("accuracy")
-            diagram.legend(frameon=False, fontsize=9, loc="upper left")
+            diagram.legend(handles=_legend(), frameon=False, fontsize=9, loc="upper left")
             histogram.set_ylabel("samples")
     return figure
 
 
 def _draw_reliability(axes: Axes, bins: list[dict[str, Any]]) -> None:
     """Bars of accuracy, each with its gap to the mean confidence of its bin."""
-    filled = [one for one in bins if one["samples"]]
-    middles = [(one["low"] + one["high"]) / 2 for one in filled]
     width = bins[0]["high"] - bins[0]["low"]
-    accuracies = [one["accuracy"] for one in filled]
-    gaps = [one["confidence"] - one["accuracy"] for one in filled]
-    axes.bar(middles, accuracies, width, color=ACCURACY_COLOR, edgecolor="white", linewidth=0.8, label="accuracy")
-    axes.bar(
-        middles, gaps, width * 0.92, bottom=accuracies, color=_GAP_FACE, edgecolor=GAP_COLOR, hatch="///",
-        linewidth=1.0, label="gap to confidence",
-    )  # fmt: skip
-    axes.plot([0, 1], [0, 1], color=LINE_COLOR, linestyle="--", linewidth=1.2, label="calibrated")
+    for one in (one for one in bins if one["samples"]):
+        middle, accuracy, confidence = (one["low"] + one["high"]) / 2, one["accuracy"], one["confidence"]
+        edge, face = OVER if confidence > accuracy else UNDER
+        gap, bottom = abs(confidence - accuracy), min(confidence, accuracy)
+        axes.bar(middle, accuracy, width, color=ACCURACY_COLOR, edgecolor="white", linewidth=0.8)
+        axes.bar(middle, gap, width * 0.92, bottom=bottom, color=face, edgecolor=edge, hatch="///", linewidth=1.0)
+    axes.plot([0, 1], [0, 1], color=LINE_COLOR, linestyle="--", linewidth=1.2)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticklabels=[])
     _clean(axes)
 
 
+def _legend() -> list[Artist]:
+    gaps = {"too sure by": OVER, "not sure enough by": UNDER}
+    return [
+        Line2D([], [], color=LINE_COLOR, linestyle="--", linewidth=1.2, label="calibrated"),
+        Patch(color=ACCURACY_COLOR, label="accuracy"),
+        *(Patch(facecolor=face, edgecolor=edge, hatch="///", label=label) for label, (edge, face) in gaps.items()),
+    ]
+
+
 def _draw_histogram(axes: Axes, bins: list[dict[str, Any]]) -> None:
     lows = [one["low"] for one in bins]
-    axes.bar(lows, [one["samples"] for one in bins], bins[0]["high"], align="edge", color=LINE_COLOR, edgecolor="white")
+    axes.bar(
+        lows, [one["samples"] for one in bins], bins[0]["high"], align="edge", color=COUNT_COLOR, edgecolor="white"
+    )
     axes.set(xlim=(0, 1), xlabel="confidence: probability of the answer, on test")
     _clean(axes)
 

@@ -72,7 +72,10 @@ def test_logits_can_be_differentiated() -> None:
     assert batch.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("change", [{"classes": ["a", "b"]}, {"format": "other"}, {"image_size": "32"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"classes": ["a", "b"]}, {"format": "other"}, {"image_size": "32"}, {"temperature": 0}, {"temperature": "1"}],
+)
 def test_damage_is_seen(change: dict[str, object], tmp_path: Path) -> None:
     save_trained(trained(), tmp_path, dropout=0.1)
     config = json.loads((tmp_path / "config.json").read_text()) | change
@@ -106,3 +109,25 @@ def test_resizing_is_antialiased() -> None:
 
     assert small.shape == (3, 16, 16)
     assert np.abs(small.astype(int) - 127).max() <= 32, "point sampling would give 0 or 255"
+
+
+def test_the_temperature_is_kept(tmp_path: Path) -> None:
+    before = trained()
+    before.temperature = 2.5
+    save_trained(before, tmp_path, dropout=0.1)
+    config = json.loads((tmp_path / "config.json").read_text())
+    after = load_trained(config, tmp_path / "model.safetensors", CPU)
+    logits = torch.tensor([[1.0, 2.0, 4.0]])
+
+    assert (config["temperature"], after.temperature) == (2.5, 2.5)
+    assert torch.equal(after.probabilities(logits), (logits / 2.5).softmax(1))
+
+
+def test_models_from_before_calibration_load(tmp_path: Path) -> None:
+    save_trained(trained(), tmp_path, dropout=0.1)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["temperature"]
+    logits = torch.tensor([[1.0, 2.0, 4.0]])
+    assert torch.equal(
+        load_trained(config, tmp_path / "model.safetensors", CPU).probabilities(logits), logits.softmax(1)
+    )

@@ -1,5 +1,7 @@
 """The door: what it refuses, and that it answers what serving answers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -97,3 +99,37 @@ def test_more_images_than_a_batch_keep_their_order(trained: TrainedNetwork) -> N
     pictures = [planted(61_000 + i, i % 3)[0] for i in range(35)]
     found = explain_images(trained, pictures, ExplanationSpec(method="grad_cam"), progress=quiet)
     assert [item.prediction["label"] for item in found.items] == [trained.classes[i % 3] for i in range(35)]
+
+
+@pytest.mark.parametrize("temperature", [0.25, 4.0])
+@pytest.mark.parametrize("method", ["grad_cam", "shap"])
+def test_every_probability_is_a_calibrated_one(trained: TrainedNetwork, method: str, temperature: float) -> None:
+    """Serving, both methods, and what judges them, against the softmax written out here."""
+    calibrated = replace(trained, temperature=temperature)
+    spec = ExplanationSpec.model_validate(
+        {"method": method, "evaluate": True, "parameters": {"evaluations": 64} if method == "shap" else {}}
+    )
+    served = predict_probabilities(calibrated, PICTURES[:2])
+    plain = predict_probabilities(trained, PICTURES[:2])
+    found = explain_images(calibrated, PICTURES[:2], spec, progress=quiet)
+    for item, one, other in zip(found.items, served, plain, strict=True):
+        raw = torch.tensor([one["logits"][label] for label in trained.classes], dtype=torch.float64)
+        expected = dict(zip(trained.classes, (raw / temperature).softmax(0).tolist(), strict=True))
+        assert one["probabilities"] == pytest.approx(expected, abs=1e-6)
+        assert (one["logits"], one["label"]) == (other["logits"], other["label"])
+        assert item.prediction["probabilities"] == pytest.approx(expected, abs=1e-5)
+        (target,) = item.targets
+        assert item.quality is not None
+        if method == "grad_cam":
+            assert target.output_value == pytest.approx(one["logits"][target.label], abs=1e-4)
+        else:
+            assert target.output_value == pytest.approx(expected[target.label], abs=1e-5)
+            assert target.additivity is not None
+            assert target.additivity["passed"]
+
+
+def test_logits_are_the_networks_own(trained: TrainedNetwork) -> None:
+    with torch.inference_mode():
+        raw = trained.logits(trained.preprocess(PICTURES))
+    for row, answer in zip(raw, predict_probabilities(trained, PICTURES), strict=True):
+        assert torch.equal(torch.tensor(list(answer["logits"].values())), row.float())

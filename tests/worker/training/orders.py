@@ -70,7 +70,7 @@ def spec(**changes: dict[str, Any] | Any) -> JobSpec:
 def order(folder: Path, job: JobSpec, *, per_class: int = 16, scratch: str = "scratch", **more: Any) -> TrialOrder:
     """An order on a tinted dataset in `folder`; the cache is shared by all orders of that folder."""
     archive = folder / f"tinted-{per_class}.zip"
-    manifest = tinted_archive(archive, per_class=per_class)
+    manifest = tinted_archive(archive, per_class=per_class, strength=more.pop("strength", 24))
     (folder / scratch).mkdir(exist_ok=True)
     return TrialOrder(
         spec=job,

@@ -77,7 +77,7 @@ def test_pictures_and_documents_are_readable(finished: tuple[TrialOrder, TrialOu
     _, outcome, sink = finished
     files = {file.name: file for file in outcome.files}
     assert {file.media_type for file in outcome.files if file.name.endswith(".svg")} == {"image/svg+xml"}
-    for name in ("learning_curves.png", "confusion_matrix.png"):
+    for name in ("learning_curves.png", "confusion_matrix.png", "calibration.png"):
         with Image.open(files[name].path) as picture:
             assert picture.width > 500
     assert files["learning_curves.svg"].path.read_text().lstrip().startswith("<?xml")
