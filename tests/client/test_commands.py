@@ -84,6 +84,9 @@ def test_a_folder_of_pictures_becomes_a_zip(tmp_path: Path) -> None:
     (tmp_path / "pets" / "notes.txt").write_text("no picture")
     with _as_zip(tmp_path / "pets") as archive, zipfile.ZipFile(archive) as file:
         assert (archive.name, file.namelist()) == ("pets.zip", ["cat/1.PNG"])
+    (tmp_path / "pets" / "metadata.csv").write_text("file_name\ncat/1.PNG\n")
+    with _as_zip(tmp_path / "pets") as archive, zipfile.ZipFile(archive) as file:
+        assert file.namelist() == ["cat/1.PNG", "metadata.csv"]
     assert not archive.exists()
     (tmp_path / "empty").mkdir()
     with pytest.raises(TunelensError, match="no pictures"), _as_zip(tmp_path / "empty"):
