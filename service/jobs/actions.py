@@ -12,6 +12,7 @@ from service.problems import invalid
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
 from service.specs.jobs import JobSpec
+from service.specs.merge_patch import merge_patch
 from service.specs.tasks import RUN_TRIALS
 from service.store import Artifact, UnitOfWork
 from service.store.jobs import TERMINAL
@@ -50,19 +51,6 @@ def rerun(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str, body: 
     except ValidationError as error:
         raise invalid([{**fault, "loc": ("body", "override", *fault["loc"])} for fault in error.errors()]) from error
     return submit(work, nudges, project_id, patched)
-
-
-def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7396."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge_patch(merged.get(key), value)
-    return merged
 
 
 def read(work: UnitOfWork, project_id: str, job_id: str) -> JobRead:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from service.problems import ProblemDocument
 from service.specs.base import JsonObject, Spec
 from service.specs.datasets import Warning
+from service.specs.diagnosis import Diagnosis
 from service.specs.jobs import JobSpec
 from service.store.tables import JobRow, TrialRow
 from service.times import Timestamp
@@ -37,7 +38,7 @@ class JobRead(BaseModel):
     best_trial: int | None
     model_id: str | None
     metrics: JsonObject | None
-    diagnosis: JsonObject | None
+    diagnosis: Diagnosis | None
     problem: ProblemDocument | None
     device: str | None
     created_at: Timestamp

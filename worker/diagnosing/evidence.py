@@ -1,0 +1,130 @@
+"""Measures in plain words: each says what it found, whichever verdict it speaks for."""
+
+from collections.abc import Iterator
+
+from service.specs.diagnosis import Evidence
+from worker.diagnosing import thresholds as at
+from worker.diagnosing.course import Course
+from worker.diagnosing.measures import Measures, interval
+
+STOPPED = {
+    "epochs": "all epochs of the spec were used",
+    "early_stopping": "validation had stopped improving",
+    "pruner": "the trial was pruned",
+    "limit": "the job's time was over",
+}
+
+
+def evidence_of(measures: Measures) -> dict[str, Evidence]:
+    """Every measure that has something to say, by name."""
+    parts = (_fit(measures), _gap(measures), _trend(measures), _swings(measures), _trust(measures))
+    return {evidence.measure: evidence for part in parts for evidence in part}
+
+
+def explosion(course: Course, uninformed: float) -> list[Evidence]:
+    """What a diverged course shows; it need not have scores."""
+    found = []
+    if course.problem == "diverged":
+        found.append(_say("non_finite_loss", 1.0, 0.0, "A loss stopped being a finite number, which ended the trial."))
+    if course.epochs:
+        last = course.epochs[-1].train_loss
+        text = f"The last epoch's train loss is {last:.4g}; knowing nothing costs {uninformed:.3f}."
+        found.append(_say("last_train_loss", last, at.EXPLODED * uninformed, text))
+    rate = course.spec.training.learning_rate
+    text = f"The learning rate is {rate:g} with {course.spec.training.optimizer}."
+    return [*found, _say("learning_rate", rate, None, text), _length(course)]
+
+
+def _fit(m: Measures) -> Iterator[Evidence]:
+    known = f"knowing nothing costs {m.baseline.loss:.3f}"
+    text = f"Train loss is {m.train.loss:.3f} without augmentation, {m.train.accuracy:.1%} right; {known}."
+    yield _say("train_skill", m.train_skill, at.UNDERFIT_SKILL, text)
+    text = f"Validation loss is {m.validation.loss:.3f}; {known}."
+    yield _say("validation_skill", m.validation_skill, at.BETTER_SKILL, text)
+    low, high = interval(m.validation)
+    text = (
+        f"{m.validation.accuracy:.1%} of {m.validation.samples} validation samples are right (95 % interval "
+        f"{low:.1%} to {high:.1%}); always saying the commonest class gets {m.baseline.accuracy:.1%}."
+    )
+    yield _say("validation_accuracy_above_baseline", m.accuracy_above_baseline, 0.0, text)
+    lowest = min(m.train_losses)
+    text = (
+        f"The lowest train loss of any epoch is {lowest:.3f}: {_percent(lowest / m.baseline.loss)} of the baseline's."
+    )
+    yield _say("lowest_train_loss_share", lowest / m.baseline.loss, at.MEMORISED, text)
+
+
+def _gap(m: Measures) -> Iterator[Evidence]:
+    sides = f"validation {m.validation.loss:.3f}, train {m.train.loss:.3f} at the best epoch, both as they are"
+    yield _say("loss_gap_ratio", m.gap_ratio, at.OVERFIT_RATIO, f"The loss gap in parts of the train loss: {sides}.")
+    text = f"The loss gap in parts of the baseline's loss; its noise is about {m.loss_error / m.baseline.loss:.3f}."
+    yield _say("loss_gap_share", m.gap_share, at.OVERFIT_SHARE, text)
+    if m.course.parameters:
+        per_sample = m.course.parameters / m.train.samples
+        text = (
+            f"The network has {m.course.parameters:,} weights for {m.train.samples:,} train samples that were scored."
+        )
+        yield _say("weights_per_train_sample", per_sample, None, text)
+
+
+def _trend(m: Measures) -> Iterator[Evidence]:
+    text = f"The best validation loss {_changed(m.recent_fall)} over the last third of the epochs."
+    if len(m.course.epochs) == 1:
+        text = "There is one epoch only, and no trend to be seen."
+    yield _say("recent_fall", m.recent_fall, at.STILL_FALLING, text)
+    if m.course.best_epoch and m.course.best_epoch < len(m.course.epochs):
+        text = (
+            f"After the best epoch ({m.course.best_epoch}) the validation loss "
+            f"{_changed(-m.rise_after_best)} while the train loss {_changed(m.train_fall_after_best)}; "
+            "these epochs were discarded."
+        )
+        yield _say("rise_after_best", m.rise_after_best, at.RISE_AFTER_BEST, text)
+    yield _length(m.course)
+
+
+def _swings(m: Measures) -> Iterator[Evidence]:
+    for name, count in (("train", m.train_swings), ("validation", m.validation_swings)):
+        text = f"The {name} loss rose and fell again by more than chance {count} time{'' if count == 1 else 's'}."
+        yield _say(f"{name}_swinging", m.swinging(count), at.SWINGING, text)
+
+
+def _trust(m: Measures) -> Iterator[Evidence]:
+    if "leakage-suspected" in m.course.dataset_warnings:
+        text = (
+            "Identical pictures lie in more than one folder of the predefined split."
+            if m.course.spec.split.strategy == "predefined"
+            else "The archive's own folders share pictures, but this job dealt its split anew and kept copies together."
+        )
+        yield _say("dataset_leakage_warning", 1.0, 0.0, text)
+    early = m.course.epochs[: at.PERFECT_EPOCHS][-1].validation_accuracy
+    if early >= at.PERFECT_ACCURACY:
+        start = "its pretrained weights" if m.course.spec.backbone.weights == "pretrained" else "random weights"
+        text = f"From {start} the network had {early:.1%} of validation right after {at.PERFECT_EPOCHS} epochs at most."
+        yield _say("early_validation_accuracy", early, at.PERFECT_ACCURACY, text)
+    low, high = interval(m.validation)[0], interval(m.train)[1]
+    if low > high:
+        text = f"Validation accuracy is at least {low:.1%}, train accuracy at most {high:.1%} (95 % intervals)."
+        yield _say("validation_above_train", low - high, 0.0, text)
+    if m.course.test and low > (high := interval(m.course.test)[1]):
+        text = f"Validation accuracy is at least {low:.1%}, test accuracy at most {high:.1%} (95 % intervals)."
+        yield _say("validation_above_test", low - high, 0.0, text)
+
+
+def _length(course: Course) -> Evidence:
+    count = len(course.epochs)
+    why = STOPPED.get(course.stopped_by or "", "the trial failed" if course.problem else "it is not known why it ended")
+    text = f"{count} epoch{'' if count == 1 else 's'}; {why}."
+    return _say("epochs", float(count), float(course.spec.training.epochs), text)
+
+
+def _say(measure: str, value: float, threshold: float | None, comment: str) -> Evidence:
+    rounded = None if threshold is None else round(threshold, 6)
+    return Evidence(measure=measure, value=round(value, 6), threshold=rounded, comment=comment)
+
+
+def _changed(fall: float) -> str:
+    return f"fell by {_percent(fall)}" if fall > 0 else f"rose by {_percent(-fall)}" if fall < 0 else "stayed"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"

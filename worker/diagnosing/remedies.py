@@ -1,0 +1,205 @@
+"""Which changes help against which verdict, in the order in which to try them."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from service.specs.diagnosis import Remedy, Verdict
+from service.specs.jobs import JobSpec
+from service.specs.merge_patch import merge_patch, patch_between
+from worker.diagnosing import changes
+from worker.diagnosing.changes import Change, Patch
+from worker.diagnosing.course import Course
+from worker.diagnosing.measures import Measures
+from worker.diagnosing.thresholds import MEMORISED
+
+SLOW_SKILL = 0.2
+"""A train skill that low after `SLOW_EPOCHS` comes from steps that are too small: a loss that is "horizontal or
+slowly decreasing" (Smith 2018, section 4.1). The numbers are ours."""
+SLOW_EPOCHS = 5
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to change a spec."""
+
+    change: Change
+    title: str
+    rationale: str
+
+
+KINDS: dict[str, Kind] = {
+    "stronger-augmentation": Kind(
+        changes.stronger_augmentation,
+        "Augment the train pictures more",
+        "Pictures that look different in every epoch cannot be memorised one by one.",
+    ),
+    "more-dropout": Kind(
+        changes.more_dropout,
+        "More dropout before the head",
+        "Dropout keeps the network from relying on few features (Srivastava et al. 2014).",
+    ),
+    "more-weight-decay": Kind(
+        changes.more_weight_decay,
+        "More weight decay",
+        "Small weights make smoother decisions, which carry over better.",
+    ),
+    "label-smoothing": Kind(
+        changes.label_smoothing,
+        "Smooth the labels",
+        "Softer targets keep the network from becoming overconfident (Szegedy et al. 2016).",
+    ),
+    "train-fewer-layers": Kind(
+        changes.train_fewer_layers,
+        "Train fewer layers",
+        "Fewer trained weights leave less room to memorise; the pretrained features stay.",
+    ),
+    "smaller-backbone": Kind(
+        changes.smaller_backbone,
+        "Use a smaller backbone",
+        "Fewer weights leave less room to memorise.",
+    ),
+    "pretrained-weights": Kind(
+        changes.pretrained_weights,
+        "Start from pretrained weights",
+        "Features learned on ImageNet need far fewer samples than features from scratch.",
+    ),
+    "train-longer": Kind(
+        changes.train_longer,
+        "Train longer",
+        "The loss was still falling; early stopping ends training once it does not.",
+    ),
+    "higher-learning-rate": Kind(
+        changes.higher_learning_rate,
+        "Raise the learning rate",
+        "Larger steps get further in the same number of epochs.",
+    ),
+    "lower-learning-rate": Kind(
+        changes.lower_learning_rate,
+        "Lower the learning rate",
+        "Smaller steps do not jump over what they are looking for.",
+    ),
+    "train-more-layers": Kind(
+        changes.train_more_layers,
+        "Train more layers",
+        "Features that may adapt to these pictures fit them better.",
+    ),
+    "larger-backbone": Kind(
+        changes.larger_backbone,
+        "Use a stronger backbone",
+        "A network with more weights, or with pretrained ones, can tell apart what this one cannot.",
+    ),
+    "less-regularisation": Kind(
+        changes.less_regularisation,
+        "Regularise less",
+        "Dropout, weight decay, smoothing and augmentation hold back a network that does not fit its train samples.",
+    ),
+    "gradient-clipping": Kind(
+        changes.gradient_clipping,
+        "Clip gradients",
+        "A bound on each step keeps single batches from throwing the network off (Pascanu et al. 2013).",
+    ),
+    "warm-up": Kind(
+        changes.warm_up,
+        "Warm up the learning rate",
+        "Small first steps spare the weights while the head is still random (Goyal et al. 2017).",
+    ),
+    "larger-batch": Kind(
+        changes.larger_batch,
+        "Larger batches",
+        "The mean over more samples is a steadier direction.",
+    ),
+    "class-weights": Kind(
+        changes.class_weights,
+        "Weigh the classes",
+        "Otherwise saying the commonest class is the cheapest answer.",
+    ),
+    "stratified-split": Kind(
+        changes.stratified_split,
+        "Deal the split anew",
+        "Tunelens keeps identical pictures on one side of the split, which the archive's folders do not.",
+    ),
+}
+
+AGAINST: dict[Verdict, tuple[str, ...]] = {
+    "good_fit": (),
+    "overfitting": (
+        "stronger-augmentation",
+        "train-fewer-layers",
+        "more-dropout",
+        "more-weight-decay",
+        "label-smoothing",
+        "pretrained-weights",
+        "smaller-backbone",
+    ),
+    "underfitting": (
+        "less-regularisation",
+        "train-more-layers",
+        "higher-learning-rate",
+        "larger-backbone",
+        "train-longer",
+        "class-weights",
+    ),
+    "undertrained": ("train-longer", "higher-learning-rate"),
+    "diverged": ("lower-learning-rate", "gradient-clipping", "warm-up"),
+    "unstable": ("lower-learning-rate", "larger-batch", "warm-up", "gradient-clipping"),
+    "leakage_suspected": ("stratified-split",),
+    "not_better_than_baseline": (
+        "class-weights",
+        "higher-learning-rate",
+        "less-regularisation",
+        "train-more-layers",
+        "pretrained-weights",
+        "larger-backbone",
+    ),
+}
+AGAINST_MEMORISING = ("pretrained-weights", "stronger-augmentation", "train-fewer-layers", "more-weight-decay")
+
+
+def remedies_for(verdict: Verdict, course: Course, measures: Measures | None) -> list[Remedy]:
+    """What would help, likeliest first; every patch makes a valid spec of the job's, and another one."""
+    remedies = (_remedy(name, course) for name in _order(verdict, course, measures))
+    return [remedy for remedy in remedies if remedy is not None]
+
+
+def _order(verdict: Verdict, course: Course, measures: Measures | None) -> list[str]:
+    ids = AGAINST[verdict]
+    if measures is None:
+        return [*ids]
+    if verdict == "not_better_than_baseline" and min(measures.train_losses) < MEMORISED * measures.baseline.loss:
+        return [*AGAINST_MEMORISING]
+    if verdict == "undertrained" and measures.train_skill < SLOW_SKILL and len(course.epochs) >= SLOW_EPOCHS:
+        return [*reversed(ids)]
+    if verdict in ("not_better_than_baseline", "underfitting"):
+        return [*_obvious(course), *(name for name in ids if name not in _obvious(course))]
+    return [*ids]
+
+
+def _obvious(course: Course) -> list[str]:
+    """What stands in the way of learning whatever the curves say."""
+    training, backbone = course.spec.training, course.spec.backbone
+    is_fast = training.learning_rate > changes.HIGHEST_RATE[training.optimizer]
+    is_random = backbone.weights == "none" and backbone.trainable not in ("all", "gradual")
+    return ["lower-learning-rate"] * is_fast + ["train-more-layers"] * is_random
+
+
+def _remedy(name: str, course: Course) -> Remedy | None:
+    kind = KINDS[name]
+    change = kind.change(course)
+    patch = _patch_of_job(course, change) if change is not None else None
+    return Remedy(id=name, title=kind.title, rationale=kind.rationale, patch=patch) if patch else None
+
+
+def _patch_of_job(course: Course, change: Patch) -> Patch | None:
+    """From the job's spec to the trained one with `change`; None where that is no other valid spec.
+
+    In a tuned job the patch carries the winner's hyperparameters too, so that a rerun starts from them.
+    """
+    job = course.job_spec.model_dump()
+    wanted = merge_patch(course.spec.model_dump(), change)
+    patch = patch_between(job, wanted)
+    try:
+        made = JobSpec.model_validate(merge_patch(job, patch))
+    except ValidationError:
+        return None
+    return patch if made not in (course.job_spec, course.spec) else None
