@@ -114,6 +114,11 @@ class Tunelens:
         """Accepts a training request; with `dry_run` only says what would be done."""
         return self._transport.json("POST", "/v1/jobs", json=spec, params={"dry_run": "true"} if dry_run else None)
 
+    def rerun_job(self, job_id: str, *, apply: Sequence[str] = (), override: Json | None = None) -> Json:
+        """Accepts a job like another one, with remedies of its diagnosis (by id) and a merge patch on its spec."""
+        body: Json = {"apply": list(apply), "override": override or {}}
+        return self._transport.json("POST", f"{_path(job_id)}/rerun", json=body)
+
     def cancel_job(self, job_id: str, *, wait_seconds: float = 0) -> Json:
         """Stops a job; with `wait_seconds`, answers once it has stopped."""
         return self._transport.json("POST", f"{_path(job_id)}/cancel", headers=_prefer(wait_seconds))

@@ -17,7 +17,7 @@ from client.api import Tunelens
 from client.digits import HeldBack, write_digits
 from client.embedded import Embedded, is_in_use
 from client.errors import Json, ProblemError, TunelensError
-from client.progress import metrics_table, watch
+from client.progress import diagnosis_text, metrics_table, watch
 
 WANTED_ACCURACY = 0.97
 UPLOAD_WAIT_SECONDS = 60
@@ -69,6 +69,9 @@ class Demo:
         ]
         self._say("What the model is worth: test split, validation split, and always guessing the commonest class")
         self.console.print(metrics_table(job["metrics"]))
+        if job["diagnosis"]:
+            self._say("How the training went")
+            self.console.print(diagnosis_text(job["diagnosis"]))
         lines = [f"[bold]{path}[/bold]  {what}" for path, what in pictures]
         panel = Panel("\n".join(lines), title="Pictures", title_align="left", border_style="green", expand=False)
         self.console.print(panel)

@@ -126,6 +126,20 @@ def metrics_table(metrics: Json) -> Table:
     return table
 
 
+def diagnosis_text(diagnosis: Json) -> Text:
+    """The verdict in one line, and what to try first in another."""
+    verdict = str(diagnosis["verdict"])
+    style = "bold green" if verdict == "good_fit" else "bold yellow"
+    text = Text.assemble(
+        (verdict.replace("_", " "), style), f" ({diagnosis['confidence']:.0%}): {diagnosis['summary']}"
+    )
+    if diagnosis["remedies"]:
+        first = diagnosis["remedies"][0]
+        text.append(f"\nFirst remedy: {first['title']} (")
+        text.append(first["id"], "bold").append("). ").append(first["rationale"])
+    return text
+
+
 def _figure(value: object, form: str) -> str:
     if isinstance(value, float):
         return format(value, form)

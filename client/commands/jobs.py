@@ -11,7 +11,7 @@ from rich.text import Text
 from client.api import Tunelens
 from client.commands.options import Connection
 from client.errors import Json, ProblemError
-from client.progress import metrics_table, state_text, watch
+from client.progress import diagnosis_text, metrics_table, state_text, watch
 from client.reporting import console, listing, told_to_people
 
 app = typer.Typer(help="Submits, watches, cancels and lists jobs.", no_args_is_help=True)
@@ -50,6 +50,30 @@ def watch_(context: typer.Context, job_id: str) -> None:
     connection: Connection = context.obj
     with told_to_people(), connection.open() as tunelens:
         _watch(tunelens, tunelens.get(job_id))
+
+
+@app.command()
+def rerun(
+    context: typer.Context,
+    job_id: str,
+    apply: Annotated[
+        list[str] | None, typer.Option("--apply", metavar="REMEDY", help="A remedy of the job's diagnosis, by its id.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="E.g. --set training.epochs=10")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--watch/--no-watch", help="Stay and show progress.")] = True,
+) -> None:
+    """Submits a job like another one, with remedies of its diagnosis or other changes."""
+    connection: Connection = context.obj
+    with told_to_people(), connection.open() as tunelens:
+        override: Json = {}
+        for assignment in set_ or []:
+            assign(override, assignment)
+        job = tunelens.rerun_job(job_id, apply=apply or [], override=override)
+        console.print(Text.assemble((job["id"], "bold"), f" is {job['state']}"))
+        if follow:
+            _watch(tunelens, job)
 
 
 @app.command()
@@ -105,6 +129,8 @@ def assign(document: Json, assignment: str) -> None:
 def _watch(tunelens: Tunelens, job: Json) -> None:
     watch(console, tunelens.events(job["id"]), epochs=job["spec"]["training"]["epochs"])
     job = tunelens.get(job["id"])
+    if job.get("diagnosis"):
+        console.print(diagnosis_text(job["diagnosis"]))
     if job["state"] == "failed":
         raise ProblemError(job["problem"])
     if job.get("metrics"):

@@ -33,24 +33,39 @@ def submit(work: UnitOfWork, nudges: Nudges, project_id: str, spec: JobSpec) -> 
 
 
 def rerun(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str, body: Rerun) -> str:
-    """Accepts a job like another one, with a merge patch on its spec.
+    """Accepts a job like another one, with remedies of its diagnosis and a merge patch on its spec.
+
+    Patches are applied in order, the override last: where two set the same field, the later one wins.
 
     Raises:
-        NotFound, Invalid: a remedy that the job's diagnosis does not have, or a patch that makes no valid spec.
+        NotFound, Invalid: a remedy that the job's diagnosis does not have, or patches that make no valid spec.
     """
     job = _find(work, project_id, job_id)
-    remedies = {remedy["id"]: remedy["patch"] for remedy in (job.diagnosis or {}).get("remedies", [])}
     spec: Any = job.spec
-    for position, remedy_id in enumerate(body.apply):
-        if remedy_id not in remedies:
-            fault = Fault(("body", "apply", position), "unknown-remedy", "the job's diagnosis has no such remedy")
-            raise Invalid("A remedy is unknown.", errors=[fault])
-        spec = merge_patch(spec, remedies[remedy_id])
+    for patch in [*_patches(job, body.apply), body.override]:
+        spec = merge_patch(spec, patch)
     try:
-        patched = JobSpec.model_validate(merge_patch(spec, body.override))
+        patched = JobSpec.model_validate(spec)
     except ValidationError as error:
-        raise invalid([{**fault, "loc": ("body", "override", *fault["loc"])} for fault in error.errors()]) from error
+        at_fault = "override" if body.override else "apply"
+        raise invalid([{**fault, "loc": ("body", at_fault, *fault["loc"])} for fault in error.errors()]) from error
     return submit(work, nudges, project_id, patched)
+
+
+def _patches(job: JobRow, remedy_ids: list[str]) -> list[dict[str, Any]]:
+    if remedy_ids and job.diagnosis is None:
+        fault = Fault(("body", "apply"), "no-diagnosis", "a job has remedies once it has ended and was diagnosed")
+        raise Invalid(f"The job is `{job.state}` and has no diagnosis to take remedies from.", errors=[fault])
+    known = {remedy["id"]: remedy["patch"] for remedy in (job.diagnosis or {}).get("remedies", [])}
+    message = f"the job's diagnosis has: {', '.join(known) or 'no remedies'}"
+    faults = [
+        Fault(("body", "apply", position), "unknown-remedy", message)
+        for position, remedy_id in enumerate(remedy_ids)
+        if remedy_id not in known
+    ]
+    if faults:
+        raise Invalid("The job's diagnosis has no such remedy.", errors=faults)
+    return [known[remedy_id] for remedy_id in remedy_ids]
 
 
 def read(work: UnitOfWork, project_id: str, job_id: str) -> JobRead:

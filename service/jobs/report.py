@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from service.jobs.schemas import JobRead, TrialRead
+from service.specs.diagnosis import Diagnosis
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 SHOWN_METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss",
@@ -16,7 +17,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { margin-bottom: .2rem; } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .8rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; } tr.best { background: var(--soft); font-weight: 600; }
+th:first-child, td:first-child, .text { text-align: left; } tr.best { background: var(--soft); font-weight: 600; }
 .state { display: inline-block; padding: .1rem .6rem; border-radius: 1rem; background: var(--accent); color: white; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; } .figures img { max-width: 100%; background: white; }
 pre { overflow: auto; padding: 1rem; background: var(--soft); font-size: .85rem; }
@@ -31,6 +32,8 @@ def render_report(job: JobRead, trials: list[TrialRead], pictures: dict[str, byt
     if job.problem is not None:
         parts.append(f'<p class="problem"><b>{escape(job.problem.title)}</b><br>{escape(job.problem.detail)}</p>')
     parts += [f"<p>⚠ {escape(warning.message)}</p>" for warning in job.warnings]
+    if job.diagnosis:
+        parts.append(_diagnosis(job.diagnosis))
     if job.metrics:
         parts += ["<h2>Scores</h2>", _scores(job.metrics)]
     if pictures:
@@ -50,6 +53,25 @@ def _facts(job: JobRead) -> str:
     if job.started_at and job.finished_at:
         facts.append(f"{(job.finished_at - job.started_at).total_seconds():.0f} s")
     return escape(" · ".join(facts))
+
+
+def _diagnosis(diagnosis: Diagnosis) -> str:
+    verdict = escape(diagnosis.verdict.replace("_", " "))
+    rows = "".join(
+        f"<tr><td>{escape(evidence.measure.replace('_', ' '))}</td><td>{_number(evidence.value)}</td>"
+        f"<td>{_number(evidence.threshold)}</td><td class=text>{escape(evidence.comment)}</td></tr>"
+        for evidence in diagnosis.evidence
+    )
+    remedies = "".join(
+        f"<li><b>{escape(remedy.title)}</b> ({escape(remedy.id)}). {escape(remedy.rationale)}"
+        f"<pre>{escape(json.dumps(remedy.patch, ensure_ascii=False))}</pre></li>"
+        for remedy in diagnosis.remedies
+    )
+    return (
+        f"<h2>Diagnosis: {verdict}</h2><p>{escape(diagnosis.summary)} (confidence {diagnosis.confidence:.0%})</p>"
+        f"<table><tr><th>measure</th><th>value</th><th>threshold</th><th class=text>comment</th></tr>{rows}</table>"
+        + (f"<h3>What to try, in this order</h3><ol>{remedies}</ol>" if remedies else "")
+    )
 
 
 def _scores(metrics: dict[str, Any]) -> str:

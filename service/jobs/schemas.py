@@ -1,6 +1,6 @@
 """Bodies of jobs and trials."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -140,7 +140,7 @@ class TrialList(BaseModel):
 
 
 class Rerun(Spec):
-    """A job like another; `override` is a merge patch (RFC 7396) on its spec."""
+    """A job like another: `apply` names remedies of its diagnosis, `override` is a merge patch (RFC 7396)."""
 
-    apply: list[str] = Field(default_factory=list, max_length=16)
+    apply: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=16)
     override: JsonObject = Field(default_factory=dict)

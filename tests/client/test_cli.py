@@ -77,6 +77,34 @@ def test_a_submitted_job_is_watched_to_its_model(service: FakeService) -> None:
         assert text in result.output
 
 
+DIAGNOSIS = {
+    "verdict": "not_better_than_baseline",
+    "confidence": 0.875,
+    "summary": "It has learned nothing.",
+    "evidence": [],
+    "remedies": [{"id": "higher-learning-rate", "title": "Raise it", "rationale": "Larger steps.", "patch": {}}],
+}
+
+
+def test_the_verdict_and_what_to_try_first_are_shown(service: FakeService) -> None:
+    told = stream(event(1, "state", state="succeeded"))
+    result = run(
+        service, "jobs", "watch", "job_1", answers=[answer(JOB), told, answer({**JOB, "diagnosis": DIAGNOSIS})]
+    )
+    assert result.exit_code == 0, result.output
+    assert "not better than baseline (88%): It has learned nothing." in result.output
+    assert "First remedy: Raise it (higher-learning-rate). Larger steps." in result.output
+
+
+def test_a_rerun_applies_remedies_and_changes(service: FakeService) -> None:
+    arguments = ["jobs", "rerun", "job_1", "--apply", "more-dropout", "--apply", "warm-up", "--set", "seed=3"]
+    result = run(service, *arguments, "--no-watch", answers=[answer({**JOB, "state": "queued"}, 201)])
+    assert result.exit_code == 0, result.output
+    assert service.bodies[0] == b'{"apply":["more-dropout","warm-up"],"override":{"seed":3}}'
+    assert service.requests[0].url.path == "/v1/jobs/job_1/rerun"
+    assert f"{JOB['id']} is queued" in result.output
+
+
 def test_a_failed_job_is_a_failed_command(service: FakeService) -> None:
     failed = {**JOB, "state": "failed", "problem": {"title": "Diverged", "detail": "The loss stopped being finite."}}
     result = run(service, "jobs", "watch", "job_1", answers=[answer(JOB), stream(event(1, "state", state="failed")),

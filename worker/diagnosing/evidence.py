@@ -68,7 +68,11 @@ def _gap(m: Measures) -> Iterator[Evidence]:
 
 
 def _trend(m: Measures) -> Iterator[Evidence]:
-    text = f"The best validation loss {_changed(m.recent_fall)} over the last third of the epochs."
+    side = "below" if m.recent_fall >= 0 else "above"
+    text = (
+        f"The best validation loss of the last third of the epochs lies {_percent(abs(m.recent_fall))} {side} that of "
+        "the epochs before."
+    )
     if len(m.course.epochs) == 1:
         text = "There is one epoch only, and no trend to be seen."
     yield _say("recent_fall", m.recent_fall, at.STILL_FALLING, text)

@@ -200,7 +200,8 @@ def _unstable(m: Measures, name: str, count: int) -> Finding | None:
 
 
 def _better_than_baseline(m: Measures) -> bool:
-    return m.validation_skill > at.BETTER_SKILL or m.accuracy_above_baseline > 0
+    saved = m.baseline.loss - m.validation.loss
+    return m.accuracy_above_baseline > 0 or saved > max(at.BETTER_SKILL * m.baseline.loss, m.loss_error)
 
 
 def _too_short(m: Measures) -> bool:

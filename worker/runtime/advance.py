@@ -10,6 +10,7 @@ from service.specs.base import new_id
 from service.store import UnitOfWork
 from service.store.jobs import TERMINAL
 from service.store.tables import JobRow, ModelRow, TrialRow
+from worker.runtime.diagnoses import diagnose_job
 
 LOWER_IS_BETTER = {"validation_loss"}
 
@@ -34,7 +35,8 @@ def advance(work: UnitOfWork, job_id: str) -> None:
     winner = _winner(job, trials)
     if winner is None:
         failed = next((trial for trial in reversed(trials) if trial.problem), None)
-        work.jobs.move(job_id, "failed", problem=failed.problem if failed else None)
+        diagnosis = diagnose_job(work, job, failed)
+        work.jobs.move(job_id, "failed", problem=failed.problem if failed else None, diagnosis=diagnosis)
     else:
         _publish(work, job, winner)
 
@@ -74,5 +76,6 @@ def _publish(work: UnitOfWork, job: JobRow, winner: TrialRow) -> None:
     work.artifacts.move(winner.id, model.id)
     shown = {split: metrics.get(split) for split in ("validation", "test", "baseline")}
     found = {"metrics": shown, "best_trial": winner.number, "model_id": model.id, "device": winner.device}
+    found["diagnosis"] = diagnose_job(work, job, winner)
     if not work.jobs.move(job.id, "succeeded", **found):
         raise RuntimeError(f"a job that is {job.state} cannot succeed")

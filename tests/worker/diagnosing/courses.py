@@ -29,12 +29,14 @@ class Truth:
 
     Attributes:
         harder: how much more the running train loss is, by augmentation and dropout.
+        noise: of the validation loss; answers that are nearly uniform cost the same whatever the sample.
         spec: changes of the request.
     """
 
     train: Curve
     validation: Curve
     harder: float = 0.0
+    noise: float = 1.0
     early_stopping: bool = True
     stopped_by: str = "epochs"
     spec: dict[str, Any] = field(default_factory=dict)
@@ -156,7 +158,7 @@ def random_labels_memorised(rng: Rng) -> Truth:
 
 def nothing_learned(rng: Rng) -> Truth:
     train = 1.0 + rng.uniform(-0.005, 0.02) * np.exp(-np.arange(15) / 5)
-    return Truth(train, train + rng.uniform(0.0, 0.02))
+    return Truth(train, train + rng.uniform(0.0, 0.02), noise=0.05)
 
 
 FAMILIES: dict[Callable[[Rng], Truth], Verdict] = {
@@ -201,8 +203,7 @@ def observe(truth: Truth, rng: Rng) -> Course:
     classes = int(rng.choice([2, 3, 10]))
     samples = int(rng.choice([100, 200, 600]))
     uninformed, n_train = math.log(classes), 4 * samples
-    offset = rng.normal(0, 1)
-    tremble = rng.normal(0, 0.3, len(truth.train)) + offset
+    tremble = truth.noise * (rng.normal(0, 0.3, len(truth.train)) + rng.normal())
     validation = uninformed * truth.validation * np.maximum(0.2, 1 + tremble / math.sqrt(samples))
     before = np.concatenate([[max(1.0, truth.train[0])], truth.train[:-1]])
     running = uninformed * ((before + truth.train) / 2 + truth.harder)

@@ -1,0 +1,135 @@
+"""Every patch makes another valid spec of the job's; what would change nothing is not offered."""
+
+from dataclasses import replace
+from itertools import product
+from typing import Any, get_args
+
+import pytest
+
+from service.specs.diagnosis import Verdict
+from service.specs.jobs import JobSpec
+from service.specs.merge_patch import merge_patch
+from tests.worker.diagnosing.courses import request, synthetic_courses
+from worker.diagnosing.course import Course, Scores
+from worker.diagnosing.measures import Measures
+from worker.diagnosing.remedies import AGAINST, AGAINST_MEMORISING, KINDS, remedies_for
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+COURSE = next(course for family, _, course in synthetic_courses() if family == "underfitting_capacity")
+MAXIMAL: dict[str, Any] = {
+    "backbone": {"name": "convnext_small", "trainable": "head", "dropout": 0.9},
+    "augmentation": {"policy": "strong"},
+    "training": {"epochs": 1000, "learning_rate": 100.0, "weight_decay": 10.0, "label_smoothing": 0.9,
+                 "warmup_epochs": 5, "gradient_clip_norm": 0.1, "batch_size": 4096, "class_weights": "balanced"},
+}  # fmt: skip
+MINIMAL: dict[str, Any] = {
+    "backbone": {"name": "simple_nn", "dropout": 0.0},
+    "augmentation": {"policy": "none"},
+    "training": {"epochs": 1, "learning_rate": 1e-7, "weight_decay": 0.0, "gradient_clip_norm": None, "batch_size": 2},
+}
+EXPLICIT: dict[str, Any] = {
+    "augmentation": {"rotation_degrees": 5.0, "mixup_alpha": 1.0},
+    "backbone": {"name": "resnet50", "weights": "none", "trainable": "gradual"},
+    "training": {"optimizer": "sgd", "learning_rate": 0.5},
+}
+SPECS = (request(), request(**MAXIMAL), request(**MINIMAL), request(**EXPLICIT))
+
+
+def offered(verdict: Verdict, spec: JobSpec, job_spec: JobSpec | None = None) -> dict[str, Any]:
+    course = replace(COURSE, spec=spec, job_spec=job_spec or spec)
+    return {remedy.id: remedy.patch for remedy in remedies_for(verdict, course, Measures.of(course))}
+
+
+@pytest.mark.parametrize(("verdict", "spec"), [*product(VERDICTS, SPECS)])
+def test_patches_are_valid_and_change_something(verdict: Verdict, spec: JobSpec) -> None:
+    for name, patch in offered(verdict, spec).items():
+        made = JobSpec.model_validate(merge_patch(spec.model_dump(), patch))
+        resolved = made.resolve(median_side=96, has_predefined_split=False)
+        assert resolved != spec, name
+        assert (made.dataset_id, made.seed) == (spec.dataset_id, spec.seed)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_remedy_leads_on_or_stops(spec: JobSpec) -> None:
+    """Taken again and again, every remedy comes to where it is no longer offered."""
+    for name in {name for names in AGAINST.values() for name in names}:
+        verdict = next(verdict for verdict, names in AGAINST.items() if name in names)
+        current = spec
+        for _ in range(30):
+            patch = offered(verdict, current).get(name)
+            if patch is None:
+                break
+            made = JobSpec.model_validate(merge_patch(current.model_dump(), patch))
+            current = made.resolve(median_side=96, has_predefined_split=False)
+        assert name not in offered(verdict, current), name
+
+
+def test_what_is_at_its_end_is_dropped() -> None:
+    assert set(offered("overfitting", request(**MAXIMAL))) == {"smaller-backbone"}
+    assert "train-more-layers" not in offered("underfitting", request())
+    assert "higher-learning-rate" not in offered("underfitting", request(**MAXIMAL))
+    assert offered("good_fit", request()) == {}
+
+
+def test_all_learning_rates_move_together() -> None:
+    spec = request(training={"learning_rate": 0.01, "backbone_learning_rate": 0.001})
+    patch = offered("diverged", spec)["lower-learning-rate"]
+    assert patch == {"training": {"learning_rate": 0.001, "backbone_learning_rate": 0.0001}}
+
+
+def test_whoever_avoids_flips_is_not_given_any() -> None:
+    patch = offered("overfitting", request(augmentation={"policy": "light"}))["stronger-augmentation"]
+    made = JobSpec.model_validate(merge_patch(request(augmentation={"policy": "light"}).model_dump(), patch))
+    assert not made.augmentation.horizontal_flip
+    assert made.augmentation.policy is None
+
+
+def test_a_backbone_is_offered_only_with_weights_at_hand() -> None:
+    here = replace(COURSE, spec=request(backbone={"name": "mobilenet_v3_small"}))
+    here = replace(here, job_spec=here.spec)
+    names = {frozenset({"resnet18"}): "resnet18", frozenset({"resnet50", "vgg16"}): "resnet50"}
+    for at_hand, name in names.items():
+        course = replace(here, pretrained_at_hand=at_hand)
+        remedies = remedies_for("underfitting", course, Measures.of(course))
+        assert {"backbone": {"name": name}} in [remedy.patch for remedy in remedies]
+    nothing = replace(here, pretrained_at_hand=frozenset())
+    assert "larger-backbone" not in {r.id for r in remedies_for("underfitting", nothing, Measures.of(nothing))}
+
+
+def test_a_tuned_job_goes_on_from_its_winner() -> None:
+    job = request()
+    trained = request(training={"learning_rate": 0.0005, "batch_size": 64})
+    patch = offered("overfitting", trained, job)["more-dropout"]
+    made = JobSpec.model_validate(merge_patch(job.model_dump(), patch))
+    assert (made.training.batch_size, made.training.learning_rate, made.backbone.dropout) == (64, 0.0005, 0.5)
+
+
+def test_what_stands_in_the_way_comes_first() -> None:
+    frozen = request(backbone={"name": "small_cnn", "trainable": "head"})
+    assert next(iter(offered("not_better_than_baseline", frozen))) == "train-more-layers"
+    fast = request(training={"learning_rate": 5.0})
+    assert next(iter(offered("underfitting", fast))) == "lower-learning-rate"
+    regularised = request(backbone={"dropout": 0.9})
+    assert next(iter(offered("underfitting", regularised))) == "less-regularisation"
+
+
+def test_time_that_ran_out_is_asked_for() -> None:
+    course = replace(COURSE, stopped_by="limit")
+    remedies = {remedy.id: remedy.patch for remedy in remedies_for("undertrained", course, Measures.of(course))}
+    assert remedies["train-longer"] == {"limits": {"wall_seconds": 4 * 3600}}
+
+
+def test_uneven_classes_are_weighed() -> None:
+    uneven = replace(COURSE, classes=4, baseline=Scores(0.9, 0.7, 100))
+    assert "class-weights" in {r.id for r in remedies_for("underfitting", uneven, Measures.of(uneven))}
+    assert "class-weights" not in offered("underfitting", request())
+
+
+def test_every_remedy_is_used() -> None:
+    used = {name for names in AGAINST.values() for name in names} | set(AGAINST_MEMORISING)
+    assert used == set(KINDS)
+
+
+def test_courses_may_lack_scores() -> None:
+    bare = Course(request(), request(), (), 2, problem="diverged")
+    assert [remedy.id for remedy in remedies_for("diverged", bare, None)] == ["lower-learning-rate", "warm-up"]

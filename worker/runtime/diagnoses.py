@@ -1,0 +1,79 @@
+"""The diagnosis of a job that is being closed, from its rows."""
+
+import logging
+from typing import Any
+
+from service.specs.backbones import CATALOGUE, weights_known
+from service.specs.diagnosis import Diagnosis
+from service.specs.jobs import JobSpec
+from service.specs.merge_patch import merge_patch
+from service.store import UnitOfWork
+from service.store.tables import JobRow, TrialRow
+from worker.diagnosing.course import Course, Epoch, Scores
+from worker.diagnosing.diagnosis import diagnose
+
+log = logging.getLogger(__name__)
+DIVERGED = "/problems/diverged"
+
+
+def diagnose_job(work: UnitOfWork, job: JobRow, trial: TrialRow | None) -> dict[str, Any] | None:
+    """What is to be said of a job by the trial that decided it, as stored; says so in an event too.
+
+    None for a trial that failed of anything but divergence, and where diagnosing fails: that is logged with its
+    reason and never fails the job.
+    """
+    if trial is None or (trial.problem is not None and trial.problem.get("type") != DIVERGED):
+        return None
+    dataset = work.datasets.find(job.project_id, job.dataset_id) if job.dataset_id else None
+    warnings = frozenset(warning["code"] for warning in (dataset.warnings if dataset else []))
+    records, at_hand = work.trials.epochs(trial.id), weights_known(work.workers.weights())
+    try:
+        diagnosis = diagnose(_course(job, trial, records, warnings, at_hand))
+    except Exception:
+        log.exception("job %s cannot be diagnosed", job.id)
+        return None
+    _announce(work, job.id, diagnosis)
+    return diagnosis.model_dump()
+
+
+def _course(
+    job: JobRow, trial: TrialRow, records: list[dict[str, Any]], warnings: frozenset[str], at_hand: dict[str, str]
+) -> Course:
+    metrics = trial.metrics or {}
+    spec = JobSpec.model_validate(_with_params(job.spec, trial.params or {}))
+    baseline = metrics.get("baseline") or {}
+    return Course(
+        spec=spec,
+        job_spec=JobSpec.model_validate(job.spec),
+        epochs=tuple(Epoch.of(record) for record in records),
+        classes=len((trial.config or {}).get("classes") or baseline.get("per_class") or ()),
+        train=Scores.of(metrics.get("train")),
+        validation=Scores.of(metrics.get("validation")),
+        test=Scores.of(metrics.get("test")),
+        baseline=Scores.of(baseline),
+        best_epoch=trial.best_epoch,
+        stopped_by=trial.stopped_by,
+        parameters=CATALOGUE[spec.backbone.name].parameters or None,
+        dataset_warnings=warnings,
+        problem="diverged" if trial.problem else None,
+        pretrained_at_hand=frozenset(name for name, kind in at_hand.items() if kind != "none"),
+    )
+
+
+def _with_params(spec: dict[str, Any], params: dict[str, Any]) -> Any:
+    """The job's spec with a trial's hyperparameters, which are named by dotted paths."""
+    for path, value in params.items():
+        patch: Any = value
+        for name in reversed(path.split(".")):
+            patch = {name: patch}
+        spec = merge_patch(spec, patch)
+    return spec
+
+
+def _announce(work: UnitOfWork, job_id: str, diagnosis: Diagnosis) -> None:
+    is_good = diagnosis.verdict == "good_fit"
+    first = f"; first remedy: {diagnosis.remedies[0].id}" if diagnosis.remedies else ""
+    message = f"diagnosis: {diagnosis.verdict} ({diagnosis.confidence:.0%}){first}"
+    data = {"verdict": diagnosis.verdict, "confidence": diagnosis.confidence, "summary": diagnosis.summary}
+    kind, level = ("log", "info") if is_good else ("warning", "warning")
+    work.events.append(job_id, kind, message, level=level, data=data)  # type: ignore[arg-type]
