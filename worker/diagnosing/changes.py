@@ -116,17 +116,14 @@ def train_longer(course: Course) -> Patch | None:
 
 def higher_learning_rate(course: Course) -> Patch | None:
     """Ten times, up to what the optimizer usually bears."""
-    training = course.spec.training
-    highest = HIGHEST_RATE[training.optimizer]
-    return _rates(course, min(10.0, highest / training.learning_rate)) if training.learning_rate < highest else None
+    rate, highest = course.learning_rate, HIGHEST_RATE[course.spec.training.optimizer]
+    return _rates(course, min(10 * rate, highest)) if rate is not None and rate < highest else None
 
 
 def lower_learning_rate(course: Course) -> Patch | None:
     """A tenth, or the usual rate from far above it."""
-    training = course.spec.training
-    highest = HIGHEST_RATE[training.optimizer]
-    factor = highest / 10 / training.learning_rate if training.learning_rate > highest else 0.1
-    return _rates(course, factor) if training.learning_rate > LEAST_RATE else None
+    rate, highest = course.learning_rate, HIGHEST_RATE[course.spec.training.optimizer]
+    return _rates(course, min(rate, highest) / 10) if rate is not None and rate > LEAST_RATE else None
 
 
 def less_regularisation(course: Course) -> Patch | None:
@@ -162,7 +159,8 @@ def warm_up(course: Course) -> Patch | None:
 def larger_batch(course: Course) -> Patch | None:
     """Twice the size, while four batches remain."""
     size, samples = course.spec.training.batch_size, course.train.samples if course.train else 0
-    return {"training": {"batch_size": 2 * size}} if 2 * size <= min(MOST_BATCH, samples // 4) else None
+    fits = isinstance(size, int) and 2 * size <= min(MOST_BATCH, samples // 4)
+    return {"training": {"batch_size": 2 * size}} if fits else None
 
 
 def class_weights(course: Course) -> Patch | None:
@@ -185,10 +183,14 @@ def _milder(augmentation: Augmentation) -> Augmentation | None:
     return calm if any(value is not None for value in calm.transforms().values()) else Augmentation(policy="none")
 
 
-def _rates(course: Course, factor: float) -> Patch:
-    training = course.spec.training
-    rates = {"learning_rate": training.learning_rate, "backbone_learning_rate": training.backbone_learning_rate}
-    return {"training": {name: _short(rate * factor) for name, rate in rates.items() if rate is not None}}
+def _rates(course: Course, rate: float) -> Patch:
+    """The head's rate, and the backbone's in proportion."""
+    patch: Patch = {"learning_rate": _short(rate)}
+    if course.spec.training.backbone_learning_rate is not None and course.learning_rate:
+        patch["backbone_learning_rate"] = _short(
+            course.spec.training.backbone_learning_rate * rate / course.learning_rate
+        )
+    return {"training": patch}
 
 
 def _short(number: float) -> float:

@@ -36,11 +36,13 @@ class Epoch:
     train_loss: float
     validation_loss: float
     validation_accuracy: float
+    learning_rate: float
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Epoch":
         """From an epoch's record; raises `KeyError`."""
-        return cls(record["train_loss"], record["validation_loss"], record["validation_accuracy"])
+        names = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate")
+        return cls(*(record[name] for name in names))
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,11 @@ class Course:
     dataset_warnings: frozenset[str] = frozenset()
     problem: str | None = None
     pretrained_at_hand: frozenset[str] = frozenset()
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Of the head: as asked for, or the highest one that was used where that was left open."""
+        asked = self.spec.training.learning_rate
+        if isinstance(asked, int | float):
+            return asked
+        return max((epoch.learning_rate for epoch in self.epochs), default=None)

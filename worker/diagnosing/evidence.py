@@ -30,9 +30,10 @@ def explosion(course: Course, uninformed: float) -> list[Evidence]:
         last = course.epochs[-1].train_loss
         text = f"The last epoch's train loss is {last:.4g}; knowing nothing costs {uninformed:.3f}."
         found.append(_say("last_train_loss", last, at.EXPLODED * uninformed, text))
-    rate = course.spec.training.learning_rate
-    text = f"The learning rate is {rate:g} with {course.spec.training.optimizer}."
-    return [*found, _say("learning_rate", rate, None, text), _length(course)]
+    if course.learning_rate is not None:
+        text = f"The learning rate is {course.learning_rate:g} with {course.spec.training.optimizer}."
+        found.append(_say("learning_rate", course.learning_rate, None, text))
+    return [*found, _length(course)]
 
 
 def _fit(m: Measures) -> Iterator[Evidence]:

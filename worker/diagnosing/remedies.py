@@ -178,7 +178,7 @@ def _order(verdict: Verdict, course: Course, measures: Measures | None) -> list[
 def _obvious(course: Course) -> list[str]:
     """What stands in the way of learning whatever the curves say."""
     training, backbone = course.spec.training, course.spec.backbone
-    is_fast = training.learning_rate > changes.HIGHEST_RATE[training.optimizer]
+    is_fast = (course.learning_rate or 0.0) > changes.HIGHEST_RATE[training.optimizer]
     is_random = backbone.weights == "none" and backbone.trainable not in ("all", "gradual")
     return ["lower-learning-rate"] * is_fast + ["train-more-layers"] * is_random
 

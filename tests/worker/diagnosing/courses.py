@@ -215,7 +215,9 @@ def observe(truth: Truth, rng: Rng) -> Course:
         if truth.early_stopping and epoch - (int(validation[:epoch].argmin()) + 1) >= PATIENCE:
             count, best, stopped_by = epoch, int(validation[:epoch].argmin()) + 1, "early_stopping"
             break
-    epochs = tuple(Epoch(*map(float, figures)) for figures in zip(running, validation, rights, strict=True))[:count]
+    epochs = tuple(Epoch(*map(float, figures), 0.001) for figures in zip(running, validation, rights, strict=True))[
+        :count
+    ]
     spec = request(**{"training": {"epochs": max(count, len(truth.train))}, **truth.spec})
     if truth.problem:
         return Course(spec, spec, epochs, classes, problem=truth.problem)

@@ -16,7 +16,7 @@ from worker.diagnosing.measures import Measures, Undiagnosable, interval, standa
 def course(train: list[float], validation: list[float], **changes: object) -> Course:
     """Two classes; scores are those of the best epoch."""
     best = min(range(len(validation)), key=validation.__getitem__)
-    epochs = tuple(Epoch(a, b, 0.8) for a, b in zip(train, validation, strict=True))
+    epochs = tuple(Epoch(a, b, 0.8, 0.001) for a, b in zip(train, validation, strict=True))
     made = Course(
         request(),
         request(),

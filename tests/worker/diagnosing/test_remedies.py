@@ -10,6 +10,7 @@ from service.specs.diagnosis import Verdict
 from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch
 from tests.worker.diagnosing.courses import request, synthetic_courses
+from worker.diagnosing import changes
 from worker.diagnosing.course import Course, Scores
 from worker.diagnosing.measures import Measures
 from worker.diagnosing.remedies import AGAINST, AGAINST_MEMORISING, KINDS, remedies_for
@@ -75,6 +76,15 @@ def test_all_learning_rates_move_together() -> None:
     spec = request(training={"learning_rate": 0.01, "backbone_learning_rate": 0.001})
     patch = offered("diverged", spec)["lower-learning-rate"]
     assert patch == {"training": {"learning_rate": 0.001, "backbone_learning_rate": 0.0001}}
+
+
+def test_a_learning_rate_that_was_left_open_is_the_one_that_was_used() -> None:
+    training = COURSE.spec.training.model_copy(update={"learning_rate": "auto", "backbone_learning_rate": None})
+    course = replace(COURSE, spec=COURSE.spec.model_copy(update={"training": training}))
+    assert course.learning_rate == 0.001
+    assert changes.lower_learning_rate(course) == {"training": {"learning_rate": 0.0001}}
+    assert replace(course, epochs=()).learning_rate is None
+    assert changes.lower_learning_rate(replace(course, epochs=())) is None
 
 
 def test_whoever_avoids_flips_is_not_given_any() -> None:
