@@ -29,7 +29,7 @@ STRONG_DECAY, STRONG_DROPOUT = 0.1, 0.5
 
 
 def stronger_augmentation(course: Course) -> Patch | None:
-    """The next policy up; past the strongest, or beside explicit transforms, erasing and mixup."""
+    """The next policy up; beside explicit transforms, erasing and mixup. With time to learn from it."""
     augmentation = course.spec.augmentation
     if augmentation.policy is not None:
         firmer = FIRMER.get(augmentation.policy)
@@ -40,7 +40,10 @@ def stronger_augmentation(course: Course) -> Patch | None:
                 "mixup_alpha": augmentation.mixup_alpha or 0.2,
             }
         )
-    return {"augmentation": firmer.model_dump()} if firmer else None
+    if firmer is None or firmer == augmentation:
+        return None
+    longer = train_longer(course) if course.stopped_by == "epochs" else {}
+    return {"augmentation": firmer.model_dump()} | longer
 
 
 def more_dropout(course: Course) -> Patch | None:
@@ -106,7 +109,7 @@ def larger_backbone(course: Course) -> Patch | None:
     return _exchange(min(larger, key=_size)) if larger else None
 
 
-def train_longer(course: Course) -> Patch | None:
+def train_longer(course: Course) -> Patch:
     """Twice the epochs, ten at least; or four times the time where time ended training."""
     limits, training = course.spec.limits, course.spec.training
     if course.stopped_by == "limit":

@@ -17,6 +17,10 @@ SLOW_SKILL = 0.2
 """A train skill that low after `SLOW_EPOCHS` comes from steps that are too small: a loss that is "horizontal or
 slowly decreasing" (Smith 2018, section 4.1). The numbers are ours."""
 SLOW_EPOCHS = 5
+FEW_PER_CLASS = 50
+"""Train samples a class below which a pretrained backbone is better left as it is: fine-tuned on few samples, large
+networks overfit (Yosinski et al. 2014, "How transferable are features in deep neural networks?"). The number is
+ours."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ KINDS: dict[str, Kind] = {
     "stronger-augmentation": Kind(
         changes.stronger_augmentation,
         "Augment the train pictures more",
-        "Pictures that look different in every epoch cannot be memorised one by one.",
+        "Pictures that look different in every epoch cannot be memorised one by one. Learning takes longer that way, "
+        "so where all epochs were used there will be more.",
     ),
     "more-dropout": Kind(
         changes.more_dropout,
@@ -170,9 +175,15 @@ def _order(verdict: Verdict, course: Course, measures: Measures | None) -> list[
         return [*AGAINST_MEMORISING]
     if verdict == "undertrained" and measures.train_skill < SLOW_SKILL and len(course.epochs) >= SLOW_EPOCHS:
         return [*reversed(ids)]
+    if verdict == "overfitting" and measures.train.samples < FEW_PER_CLASS * course.classes:
+        return _with_first(["train-fewer-layers"], ids)
     if verdict in ("not_better_than_baseline", "underfitting"):
-        return [*_obvious(course), *(name for name in ids if name not in _obvious(course))]
+        return _with_first(_obvious(course), ids)
     return [*ids]
+
+
+def _with_first(first: list[str], ids: tuple[str, ...]) -> list[str]:
+    return [*first, *(name for name in ids if name not in first)]
 
 
 def _obvious(course: Course) -> list[str]:

@@ -168,10 +168,14 @@ def underfitting(m: Measures) -> Finding | None:
 
 def good_fit(m: Measures) -> Finding:
     """Nothing else holds."""
+    is_apart = m.gap_ratio > at.OVERFIT_RATIO and m.gap_share > at.OVERFIT_SHARE
+    said = "are apart by no more than chance" if is_apart else "agree"
     text = (
-        f"Train and validation agree: loss {m.train.loss:.3f} and {m.validation.loss:.3f}, "
+        f"Train and validation {said}: loss {m.train.loss:.3f} and {m.validation.loss:.3f}, "
         f"{m.validation.accuracy:.1%} of validation right; the commonest class alone gets {m.baseline.accuracy:.1%}."
     )
+    if is_apart:
+        text += f" More than {m.validation.samples} validation samples would tell."
     early = m.course.epochs[: at.PERFECT_EPOCHS][-1].validation_accuracy
     if early >= at.PERFECT_ACCURACY:
         text += " It was so almost from the first epoch on: an easy problem, or a mark that gives the class away."

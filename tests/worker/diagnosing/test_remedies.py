@@ -123,6 +123,22 @@ def test_what_stands_in_the_way_comes_first() -> None:
     assert next(iter(offered("underfitting", regularised))) == "less-regularisation"
 
 
+def test_few_samples_want_fewer_trained_layers() -> None:
+    few = replace(COURSE, train=Scores(0.1, 1.0, 40 * COURSE.classes))
+    many = replace(COURSE, train=Scores(0.1, 1.0, 60 * COURSE.classes))
+    first = [remedies_for("overfitting", course, Measures.of(course))[0].id for course in (few, many)]
+    assert first == ["train-fewer-layers", "stronger-augmentation"]
+
+
+def test_augmentation_is_given_time() -> None:
+    patches = [
+        remedies_for("overfitting", course, Measures.of(course))[0].patch
+        for course in (replace(COURSE, stopped_by=reason) for reason in ("epochs", "early_stopping"))
+    ]
+    assert patches[0] == {"augmentation": {"policy": "strong"}, "training": {"epochs": 60}}
+    assert patches[1] == {"augmentation": {"policy": "strong"}}
+
+
 def test_time_that_ran_out_is_asked_for() -> None:
     course = replace(COURSE, stopped_by="limit")
     remedies = {remedy.id: remedy.patch for remedy in remedies_for("undertrained", course, Measures.of(course))}
