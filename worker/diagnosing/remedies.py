@@ -14,8 +14,9 @@ from worker.diagnosing.measures import Measures
 from worker.diagnosing.thresholds import MEMORISED
 
 SLOW_SKILL = 0.2
-"""A train skill that low after `SLOW_EPOCHS` comes from steps that are too small: a loss that is "horizontal or
-slowly decreasing" (Smith 2018, section 4.1). The numbers are ours."""
+"""A train skill that low after `SLOW_EPOCHS` comes from steps that are too small; a higher learning rate moves
+training away from underfitting (Smith 2018, "A disciplined approach to neural network hyper-parameters"). The
+numbers are ours."""
 SLOW_EPOCHS = 5
 FEW_PER_CLASS = 50
 """Train samples a class below which a pretrained backbone is better left as it is: fine-tuned on few samples, large

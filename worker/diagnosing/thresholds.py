@@ -11,11 +11,12 @@ NOISE = 2.0
 
 RISE_AFTER_BEST = 0.1
 """Last validation loss above the best one, as a share of it: the generalisation loss of Prechelt 1998 ("Early
-stopping, but when?", there 1 to 5 % to stop; twice that to blame)."""
+stopping - but when?", there 1 to 5 % to stop; twice that to blame)."""
 
 RISE_TRAIN_FALL = 0.2
 """How far the train loss must have fallen on meanwhile: both together are what the Google ML crash course
-("Overfitting: interpreting loss curves") and Goodfellow et al. 2016 (fig. 5.3, section 7.8) call overfitting."""
+("Overfitting: interpreting loss curves") and Goodfellow et al. 2016 (section 7.8, fig. 7.3) call overfitting. The
+number is ours."""
 
 WEAK_SKILL = 0.5
 """A validation skill below which overfitting after the best epoch is what limited the result. Ours."""
@@ -72,7 +73,8 @@ labels as well (Zhang et al. 2017, "Understanding deep learning requires rethink
 
 PERFECT_ACCURACY = 0.99
 """A validation accuracy after at most `PERFECT_EPOCHS` that a network without pretrained weights hardly reaches
-honestly: results "too good to be true" are the first sign of leakage (Kaufman et al. 2012). The number is ours."""
+honestly: results better than expected are a sign of leakage (Kaufman et al. 2012, on its detection). The number is
+ours."""
 
 PERFECT_EPOCHS = 2
 """See `PERFECT_ACCURACY`."""
