@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from service.specs.datasets import ImageSample, Manifest
 from service.specs.jobs import JobSpec
 from worker.backbones.sources import WeightSources
+from worker.data.disk_cache import DiskCache
 from worker.training.order import EpochRecord, TrialOrder
 
 
@@ -51,7 +52,7 @@ def digits_order(folder: Path, *, threads: int, scratch: str = "scratch", **spec
         manifest=Manifest(classes=[str(digit) for digit in range(10)], samples=samples),
         dataset_digest="digits",
         scratch=folder / scratch,
-        cache=folder / "cache",
+        cache=DiskCache(folder / "cache", budget_bytes=10**10),
         sources=WeightSources(),
         threads=threads,
     )

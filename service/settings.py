@@ -13,6 +13,7 @@ class Settings(BaseSettings):
     Attributes:
         data_dir: where SQLite, the filesystem broker, caches, scratch and logs live.
         artifacts_url: `sql:` (chunk rows), `file:///…` or any other fsspec URL.
+        cache_bytes: for everything below `cache` together, on each machine; what is in use may exceed it.
         train_slots: trials at once in one train worker; one per GPU, or 1.
         worker_is_lost_after: sightings of an expired lease are this far apart before it is taken away.
         export_seconds: wall limit of one export.
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     memory_limit_bytes: int = 0
     train_slots: int | None = None
     worker_threads: int | None = None
+    cache_bytes: int = Field(20 * 1024**3, ge=0)
     model_cache_bytes: int = 2 * 1024**3
 
     @model_validator(mode="after")

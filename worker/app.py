@@ -11,6 +11,7 @@ from service.settings import Settings
 from service.specs.tasks import QUEUE_OF, Queue
 from service.sweeper import Sweeper
 from worker.presence import Presence
+from worker.runtime.cache_sweeper import CacheSweeper
 from worker.runtime.children import LIGHT_PRELOAD, TORCH_PRELOAD, start_fork_server
 from worker.runtime.context import Runtime, make_runtime
 
@@ -42,9 +43,11 @@ def _threads(runtime: Runtime) -> int:
 def _follow_life(celery: Celery, runtime: Runtime) -> None:
     presence = Presence(runtime)
     sweeper = Sweeper(runtime.store, runtime.nudges, runtime.settings)
+    cache_sweeper = CacheSweeper(runtime.store, runtime.cache)
 
     def ready(**_: object) -> None:
         presence.start()
+        cache_sweeper.start()
         if "control" in runtime.queues:
             sweeper.start()
         if set(runtime.queues) & {"train", "control"}:
@@ -58,6 +61,7 @@ def _follow_life(celery: Celery, runtime: Runtime) -> None:
         log.info("draining: work in progress is put back or finished")
         runtime.draining.set()
         sweeper.stop()
+        cache_sweeper.stop()
 
     def gone(**_: object) -> None:
         presence.stop()

@@ -1,5 +1,7 @@
 """Datasets in the store."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -36,6 +38,10 @@ class Datasets:
     def page(self, project_id: str, page: PageQuery) -> tuple[list[DatasetRow], str | None]:
         """A project's datasets, newest first."""
         return fetch_page(self._session, DatasetRow, [DatasetRow.project_id == project_id], page)
+
+    def digests(self, among: Iterable[str]) -> set[str]:
+        """Those of the given digests that a dataset of any project has."""
+        return set(self._session.scalars(select(DatasetRow.digest).where(DatasetRow.digest.in_(among))))
 
     def jobs_of(self, dataset_id: str) -> list[JobRow]:
         """Every job that trains on it."""

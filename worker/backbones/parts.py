@@ -81,16 +81,21 @@ def trainable_modules(network: nn.Module, name: str, trainable: Trainable) -> li
     head = head_of(network, name)
     if trainable == "head":
         return [head]
+    return [network.get_submodule(path) for path in last_stage_paths(network, name)] + [head]
+
+
+def last_stage_paths(network: nn.Module, name: str) -> list[str]:
+    """The dotted names of the outermost modules of the last stage, in order, without the head."""
     pattern = re.compile(_LAST_STAGES[_family(_LAST_STAGES, name)])
-    return [module for path, module in network.named_modules() if pattern.fullmatch(path)] + [head]
+    return [path for path, _ in network.named_modules() if pattern.fullmatch(path)]
 
 
 def body_of(network: nn.Module, name: str) -> nn.Module:
     """The network without its head: images → [n, d]. Shares every parameter; the network itself is left alone."""
     *path, last = head_path(name).split(".")
-    body = inner = _with_own_children(network)
+    body = inner = with_own_children(network)
     for step in path:
-        twin = _with_own_children(inner.get_submodule(step))
+        twin = with_own_children(inner.get_submodule(step))
         inner._modules[step] = twin
         inner = twin
     inner._modules[last] = nn.Identity()
@@ -131,7 +136,7 @@ def without_inplace(network: nn.Module) -> nn.Module:
     return network
 
 
-def _with_own_children(module: nn.Module) -> nn.Module:
+def with_own_children(module: nn.Module) -> nn.Module:
     """A shallow copy: the same tensors and children, but children can be replaced without touching `module`."""
     twin = copy.copy(module)
     twin._modules = dict(module._modules)

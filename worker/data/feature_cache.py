@@ -1,65 +1,73 @@
-"""What a frozen network says of each image, computed once and kept for later epochs and jobs."""
+"""What the frozen part of a network makes of each image, computed once and kept for later epochs and trials."""
 
 import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from worker.backbones.parts import body_of
 from worker.backbones.trained import TrainedNetwork
-from worker.data.decoded import replacing
+from worker.data.disk_cache import DiskCache, NoRoom
+from worker.data.mapped import TensorFile
 
 _BATCH = 64
 
 
 class FeatureCache:
-    """Features of one frozen network on one dataset, in a file named after everything that they depend on."""
+    """Outputs of `frozen`, a part of `trained` that begins at the images, one file for each dataset and weights."""
 
-    def __init__(self, trained: TrainedNetwork, *, cache: Path) -> None:
-        self.trained, self.folder = trained, cache / "features"
-        self.body = body_of(trained.network, trained.backbone).eval()
+    def __init__(self, trained: TrainedNetwork, frozen: nn.Module, *, cache: DiskCache) -> None:
+        self.trained, self.frozen, self.cache = trained, frozen.eval(), cache
 
-    def features(self, pixels: Tensor, dataset_digest: str, *, tick: Callable[[int], None]) -> Tensor:
-        """[n, 3, s, s] uint8 → [n, d] float32 on the CPU: the input of the head, before dropout.
-
-        `tick` is called with the number of images done and may raise to stop. Two processes may compute the same
-        features at once; one file stands.
-        """
-        file = self.folder / f"{self._key(dataset_digest)}.safetensors"
+    def features(self, pixels: Tensor, dataset_digest: str, *, tick: Callable[[], None]) -> Tensor:
+        """As `stored`, in memory where there is no room on the disk."""
         try:
-            stored = load_file(file)["features"]
-        except (FileNotFoundError, SafetensorError, KeyError):
-            stored = torch.empty(0)
-        if len(stored) != len(pixels):
-            stored = self._compute(pixels, tick)
-            with replacing(file) as temporary:
-                save_file({"features": stored}, temporary)
-        return stored
+            return self.stored(pixels, dataset_digest, tick=tick)
+        except NoRoom:
+            made = torch.empty(len(pixels), *self._shape(pixels))
+            self._compute(pixels, made, tick)
+            return made
 
-    def _compute(self, pixels: Tensor, tick: Callable[[int], None]) -> Tensor:
-        made: list[Tensor] = []
+    def stored(self, pixels: Tensor, dataset_digest: str, *, tick: Callable[[], None]) -> Tensor:
+        """[n, 3, s, s] uint8 → [n, …] float32 on the CPU, backed by a file.
+
+        The file is named after everything that the numbers depend on. One process computes it, in float32 whatever
+        the trial's precision; others wait. `tick` is called for every batch, and while waiting, and may raise to
+        stop.
+
+        Raises:
+            NoRoom: the file would exceed the cache's budget or a quarter of the free disk.
+        """
+        shape = (len(pixels), *self._shape(pixels))
+        file = TensorFile(dataset_digest, f"features-{self._key()}.f32", np.float32, shape)
+
+        def fill(memory: NDArray[Any]) -> None:
+            self._compute(pixels, torch.from_numpy(memory), tick)
+
+        return file.get(self.cache, fill, tick=tick, optional=True)
+
+    def _shape(self, pixels: Tensor) -> tuple[int, ...]:
+        """Of one image's output."""
+        with torch.inference_mode():
+            return tuple(self.frozen(self.trained.normalise(pixels[:1])).shape[1:])
+
+    def _compute(self, pixels: Tensor, made: Tensor, tick: Callable[[], None]) -> None:
         with torch.inference_mode():
             for start in range(0, len(pixels), _BATCH):
+                tick()
                 batch = self.trained.normalise(pixels[start : start + _BATCH])
-                made.append(self.body(batch).float().cpu())
-                tick(start + len(batch))
-        return torch.cat(made).contiguous().clone()
+                made[start : start + len(batch)] = self.frozen(batch).cpu()
 
-    def _key(self, dataset_digest: str) -> str:
-        """A digest over dataset, pixels and every weight of the body."""
-        facts = {
-            "dataset": dataset_digest,
-            "backbone": self.trained.backbone,
-            "pixels": asdict(self.trained.pixel_format),
-        }
+    def _key(self) -> str:
+        """A digest over the backbone, its input format, and every frozen weight."""
+        facts = {"backbone": self.trained.backbone, "pixels": asdict(self.trained.pixel_format)}
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-        for name, value in sorted(self.body.state_dict().items()):
+        for name, value in sorted(self.frozen.state_dict().items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()

@@ -12,6 +12,7 @@ from service.settings import Settings
 from service.specs.tasks import Queue
 from service.store import Store
 from worker.backbones.sources import WeightSources
+from worker.data.disk_cache import DiskCache
 from worker.runtime.devices import Device, visible_devices
 
 
@@ -42,6 +43,11 @@ class Runtime:
         """Returns what `take_device` gave."""
         with self._devices_lock:
             self.free_devices.append(device)
+
+    @property
+    def cache(self) -> DiskCache:
+        """Rebuildable files on this machine, shared with its other workers."""
+        return DiskCache(self.settings.cache, self.settings.cache_bytes)
 
     @property
     def weight_sources(self) -> WeightSources:

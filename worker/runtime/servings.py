@@ -31,6 +31,7 @@ from service.store import Artifact, Lease, UnitOfWork
 from service.store.datasets import ARCHIVE
 from service.store.serving import Servings
 from service.store.tables import ExplanationRow, PredictionRow
+from worker.data.disk_cache import Entry
 from worker.explaining.explainer import Explanation, explain_images
 from worker.explaining.rendering import heatmap_png, overlay_png
 from worker.explaining.serving import predict_probabilities
@@ -99,7 +100,7 @@ class Serving:
         store = self.runtime.store
         images: list[Image.Image] = []
         pixels = 0
-        with ExitStack() as archives:
+        with ExitStack() as opened_files:
             opened: dict[str, zipfile.ZipFile] = {}
             for index, given in enumerate(row.inputs):
                 dataset_id = given.get("dataset_id")
@@ -107,7 +108,8 @@ class Serving:
                     data = store.artifacts.read_bytes(inputs[f"inputs/{index}"])
                 else:
                     if dataset_id not in opened:
-                        opened[dataset_id] = archives.enter_context(self._open_dataset(dataset_id))
+                        file = opened_files.enter_context(self._archive(dataset_id)).file
+                        opened[dataset_id] = opened_files.enter_context(zipfile.ZipFile(file))
                     data = read_entry(opened[dataset_id], given["name"])
                 try:
                     width, height = open_image(data).size
@@ -120,12 +122,12 @@ class Serving:
                     raise type(error)(error.detail, errors=[fault]) from error
         return images
 
-    def _open_dataset(self, dataset_id: str) -> zipfile.ZipFile:
+    def _archive(self, dataset_id: str) -> Entry:
         with self.runtime.store.read() as work:
             artifact = work.artifacts.find(dataset_id, ARCHIVE)
         if artifact is None:
             raise NotFound("The dataset is gone.")
-        return zipfile.ZipFile(fetch_archive(self.runtime.store, artifact, self.runtime.settings.cache))
+        return fetch_archive(self.runtime.store, artifact, self.runtime.cache)
 
     def _renew(self, lease: Lease) -> None:
         with self.runtime.store.work(quick=True) as work:

@@ -12,6 +12,7 @@ from service.specs.jobs import JobSpec
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.datasets import ARCHIVE, MANIFEST
 from service.store.jobs import TERMINAL
+from worker.data.disk_cache import Entry
 from worker.runtime.advance import advance
 from worker.runtime.archives import fetch_archive, read_manifest
 from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order
@@ -48,16 +49,18 @@ class TrialRun:
 
     def _ending(self) -> Ending:
         try:
-            order = self._order()
+            order, archive = self._order()
         except ArtifactCorrupt as error:
             return Crashed(error.detail)
         except OSError as error:
             log.exception("trial %s cannot be prepared", self.lease.row_id)
             return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
-        child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
-        return Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
+        with archive:
+            child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
+            return Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
 
-    def _order(self) -> TrialOrder:
+    def _order(self) -> tuple[TrialOrder, Entry]:
+        """The order, and the archive that it names, to be closed when the trial is over."""
         settings, store = self.runtime.settings, self.runtime.store
         with store.read() as work:
             trial = work.trials.get(self.lease.row_id)
@@ -72,17 +75,20 @@ class TrialRun:
             raise ArtifactCorrupt("The dataset is gone.")
         scratch = settings.scratch / "trials" / self.lease.row_id
         scratch.mkdir(parents=True, exist_ok=True)
-        return TrialOrder(
+        samples = read_manifest(store, manifest)
+        fetched = fetch_archive(store, archive, self.runtime.cache)
+        order = TrialOrder(
             spec=self._spec,
-            archive=fetch_archive(store, archive, settings.cache),
-            manifest=read_manifest(store, manifest),
+            archive=fetched.path,
+            manifest=samples,
             dataset_digest=digest,
             scratch=scratch,
-            cache=settings.cache,
+            cache=self.runtime.cache,
             sources=self.runtime.weight_sources,
             device=self.device.name,
             threads=self.device.threads,
         )
+        return order, fetched
 
     def _watch(self) -> Watch:
         settings = self.runtime.settings

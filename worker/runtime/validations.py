@@ -43,10 +43,12 @@ class ValidationRun:
         if artifact is None:
             raise LeaseLost("The dataset was deleted.")
         try:
-            archive = fetch_archive(store, artifact, self.runtime.settings.cache)
+            archive = fetch_archive(store, artifact, self.runtime.cache)
         except ArtifactCorrupt as error:
             return Crashed(error.detail)
-        return self._row.supervise(work_validation, Order(ValidationOrder(archive)), wall_seconds=WALL_SECONDS)
+        with archive:
+            order = Order(ValidationOrder(archive.path))
+            return self._row.supervise(work_validation, order, wall_seconds=WALL_SECONDS)
 
     def _conclude(self, ending: Ending) -> None:
         match ending:

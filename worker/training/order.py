@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from service.specs.datasets import Manifest
 from service.specs.jobs import JobSpec
 from worker.backbones.sources import WeightSources
+from worker.data.disk_cache import DiskCache
 
 StoppedBy = Literal["early_stopping", "epochs", "limit"]
 EventType = Literal["warning", "log"]
@@ -22,7 +23,7 @@ class TrialOrder:
         manifest: its samples; class order is the order of the network's outputs.
         dataset_digest: names the dataset in caches; equal digests mean equal archives.
         scratch: the trial's own folder, kept between attempts: checkpoints and output files.
-        cache: shared by trials on this machine: decoded images and features.
+        cache: shared by trials on this machine: decoded images and what frozen parts make of them.
         device: `cpu` or `cuda:<index>`.
         threads: for torch's operators, decoding, and loading on CUDA.
     """
@@ -32,7 +33,7 @@ class TrialOrder:
     manifest: Manifest
     dataset_digest: str
     scratch: Path
-    cache: Path
+    cache: DiskCache
     sources: WeightSources
     device: str = "cpu"
     threads: int = 1

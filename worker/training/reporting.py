@@ -6,6 +6,8 @@ from service.errors import Stopped
 from worker.training.order import EpochRecord, TrialSink
 
 _SECONDS_BETWEEN = 1.0
+_SECONDS_SILENT = 30.0
+"""Well below the supervisor's patience with a trial that says nothing."""
 
 
 class Reporter:
@@ -13,16 +15,18 @@ class Reporter:
 
     def __init__(self, sink: TrialSink, epochs: int) -> None:
         self.sink, self.epochs = sink, epochs
-        self._told_at = 0.0
+        self._told = (1, 0.0)
+        self._told_at = time.monotonic() - _SECONDS_BETWEEN
 
-    def check(self, *_done: object) -> None:
-        """Does nothing, unless the trial should stop.
+    def check(self) -> None:
+        """Says now and then that the trial lives.
 
         Raises:
             Stopped: it should.
         """
         if self.sink.stop_requested():
             raise Stopped("The trial was asked to stop.")
+        self._tell(*self._told, after_seconds=_SECONDS_SILENT)
 
     def batch(self, epoch: int, part: float) -> None:
         """The share `part` of `epoch`'s batches is done.
@@ -31,15 +35,12 @@ class Reporter:
             Stopped: as `check`.
         """
         self.check()
-        now = time.monotonic()
-        if now - self._told_at >= _SECONDS_BETWEEN:
-            self._told_at = now
-            self.sink.progress(epoch, (epoch - 1 + part) / self.epochs)
+        self._tell(epoch, (epoch - 1 + part) / self.epochs, after_seconds=_SECONDS_BETWEEN)
 
     def epoch(self, record: EpochRecord) -> None:
         """An epoch is finished."""
         self.sink.epoch(record)
-        self.sink.progress(record.epoch, record.epoch / self.epochs)
+        self._tell(record.epoch, record.epoch / self.epochs, after_seconds=0.0)
 
     def log(self, message: str, **data: object) -> None:
         """Tells the owner."""
@@ -48,3 +49,9 @@ class Reporter:
     def warn(self, message: str, **data: object) -> None:
         """Tells the owner that something is not as they may think."""
         self.sink.event("warning", message, data)
+
+    def _tell(self, epoch: int, fraction: float, *, after_seconds: float) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= after_seconds:
+            self._told, self._told_at = (epoch, fraction), now
+            self.sink.progress(epoch, fraction)

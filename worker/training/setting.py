@@ -2,16 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from worker.backbones.building import build_network, load_pretrained
-from worker.backbones.parts import Head, enter_training_mode, freeze_all_but, head_of, memory_format, trainable_modules
+from worker.backbones.cut import cut_before_last_stage
+from worker.backbones.parts import (
+    Head,
+    body_of,
+    enter_training_mode,
+    freeze_all_but,
+    head_of,
+    memory_format,
+    trainable_modules,
+)
 from worker.backbones.trained import TrainedNetwork
 from worker.data.batches import Batches, Loading, epoch_seed, in_order
 from worker.data.deals import Deal
 from worker.data.decoded import Archive
+from worker.data.disk_cache import DiskCache, NoRoom
 from worker.data.feature_cache import FeatureCache
 from worker.data.splits import deal
 from worker.data.transforms import image_transform
@@ -29,8 +40,9 @@ class Setting:
 
     Attributes:
         trained: the whole network, to be published.
-        learned: what is trained on `samples`: the network on pixels, or the head alone on cached features.
-        samples: [n, 3, s, s] uint8 pixels or [n, d] float32 features of every image of the dataset.
+        learned: what is trained on `samples`: the network on pixels, or what of it comes after its frozen part on
+            that part's outputs: the head on features, the last stage and the head on activations.
+        samples: [n, 3, s, s] uint8 pixels or [n, …] float32 outputs of the frozen part for every image of the dataset.
         targets: [n] int64.
         to_input: a batch of samples on the device → input of `learned`.
     """
@@ -105,17 +117,37 @@ def set_up(order: TrialOrder, reporter: Reporter) -> Setting:
     spec, device = order.spec, torch.device(order.device)
     dealt = deal(order.manifest, spec.split, spec.seed)
     trained = _network(order, device)
-    archive = Archive(order.archive, order.manifest.samples, digest=order.dataset_digest, cache=order.cache)
+    spare = DiskCache(order.scratch / "cache", budget_bytes=0)
+    archive = Archive(
+        order.archive, order.manifest.samples, digest=order.dataset_digest, cache=order.cache, spare=spare
+    )
     pixels = archive.pixels(trained.pixel_format, threads=order.threads, tick=reporter.check)
     positions = {name: index for index, name in enumerate(order.manifest.classes)}
     targets = torch.tensor([positions[sample.label] for sample in order.manifest.samples])
     head = head_of(trained.network, trained.backbone)
+    learned, samples, to_input = _learned(order, trained, pixels, reporter)
     precision = Precision(spec.training.precision, device)
-    if spec.backbone.trainable == "head" and not spec.augmentation.is_random:
-        cache = FeatureCache(trained, cache=order.cache)
-        samples = cache.features(pixels, order.dataset_digest, tick=reporter.check)
-        return Setting(order, trained, head, head, samples, targets, dealt, _same, precision)
-    return Setting(order, trained, head, trained.network, pixels, targets, dealt, trained.normalise, precision)
+    return Setting(order, trained, head, learned, samples, targets, dealt, to_input, precision)
+
+
+def _learned(
+    order: TrialOrder, trained: TrainedNetwork, pixels: Tensor, reporter: Reporter
+) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
+    """What is trained, on which samples, and how those become its input; see `Setting`."""
+    network, name = trained.network, trained.backbone
+    trainable = order.spec.backbone.trainable
+    if trainable == "head" and not order.spec.augmentation.is_random:
+        cache = FeatureCache(trained, body_of(network, name), cache=order.cache)
+        return head_of(network, name), cache.features(pixels, order.dataset_digest, tick=reporter.check), _same
+    cut = cut_before_last_stage(network, name) if trainable == "last_stage" else None
+    if cut is not None and not order.spec.augmentation.is_random:
+        cache = FeatureCache(trained, cut.frozen, cache=order.cache)
+        try:
+            activations = cache.stored(pixels, order.dataset_digest, tick=reporter.check)
+            return cut.rest, activations, partial(Tensor.contiguous, memory_format=memory_format(name))
+        except NoRoom:
+            reporter.log("The cache has no room for what the frozen part makes of the images: each epoch computes it.")
+    return network, pixels, trained.normalise
 
 
 def _network(order: TrialOrder, device: torch.device) -> TrainedNetwork:

@@ -13,6 +13,7 @@ from PIL import Image
 from service.specs.datasets import ImageSample, Manifest, Split
 from service.specs.jobs import JobSpec
 from worker.backbones.sources import WeightSources
+from worker.data.disk_cache import DiskCache
 from worker.training.order import EpochRecord, TrialOrder, TrialOutcome
 from worker.training.trial import run_trial
 
@@ -78,7 +79,7 @@ def order(folder: Path, job: JobSpec, *, per_class: int = 16, scratch: str = "sc
         manifest=manifest,
         dataset_digest=hashlib.sha256(archive.read_bytes()).hexdigest(),
         scratch=folder / scratch,
-        cache=folder / "cache",
+        cache=more.pop("cache", DiskCache(folder / "cache", budget_bytes=10**9)),
         sources=more.pop("sources", WeightSources()),
         **more,
     )

@@ -1,0 +1,57 @@
+"""Keeps the cache of this machine clean: within its budget, without remains of killed processes and deleted datasets.
+
+Deleting a dataset is a matter of the API, which may run elsewhere; its files here go at the next sweep.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.store import Store
+from worker.data.disk_cache import DiskCache
+
+log = logging.getLogger(__name__)
+SWEEP_SECONDS = 60.0
+
+
+@dataclass
+class CacheSweeper:
+    """One sweeper; any number may sweep one folder at once."""
+
+    store: Store
+    cache: DiskCache
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Sweeps in a thread until `stop`, for the first time now."""
+        threading.Thread(target=self._run, name="cache-sweeper", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends the thread after its current round."""
+        self._stop.set()
+
+    def sweep(self) -> None:
+        """One round.
+
+        Whatever has a folder had a row before: one that has no row by now was deleted.
+        """
+        here = self.cache.datasets()
+        if here:
+            with self.store.read() as work:
+                known = work.datasets.digests(here)
+            for digest in set(here) - known:
+                self.cache.forget(digest)
+        self.cache.make_room()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.sweep()
+            except SQLAlchemyError as error:
+                log.warning("sweep of the cache put off: %s", type(error).__name__)
+            except OSError:
+                log.exception("sweep of the cache failed; the next one tries again")
+            if self._stop.wait(SWEEP_SECONDS):
+                return
