@@ -39,7 +39,7 @@ def write_archive(path: Path, files: dict[str, bytes]) -> Manifest:
     samples: list[ImageSample] = []
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content)  # the same bytes at any time
             *folder, label, _ = name.split("/")
             split: Split | None = folder[0] if folder else None  # type: ignore[assignment]
             digest = hashlib.sha256(content).hexdigest()

@@ -124,22 +124,6 @@ def test_no_epoch_is_begun_that_time_does_not_allow(tmp_path: Path) -> None:
     assert [kind for kind, _ in sink.events].count("warning") == 1
 
 
-@pytest.mark.parametrize("more", [{}, {"training": {"epochs": 6, "ema_decay": 0.8, "weight_decay": 0.1}}])
-def test_cached_features_train_the_head_as_the_whole_network_would(tmp_path: Path, more: dict[str, Any]) -> None:
-    backbone = {"trainable": "head", "dropout": 0.4}
-    cached, cached_sink = run(order(tmp_path, spec(backbone=backbone, **more), scratch="cached"))
-    # A flip that never happens keeps the cache out.
-    uncached, sink = run(
-        order(tmp_path, spec(backbone=backbone, augmentation={"vertical_flip": 1e-30}, **more), scratch="uncached")
-    )
-
-    assert len(list((tmp_path / "cache" / "features").iterdir())) == 1
-    for ours, theirs in zip(cached_sink.epochs, sink.epochs, strict=True):
-        for name in ("train_loss", "validation_loss", "train_accuracy", "validation_macro_f1"):
-            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-4)
-    assert scored(cached, "test", "loss") == pytest.approx(scored(uncached, "test", "loss"), rel=1e-4)
-
-
 def test_training_the_head_leaves_the_backbone_alone(tmp_path: Path) -> None:
     made = order(tmp_path, spec(backbone={"trainable": "head"}, augmentation={"horizontal_flip": 0.5}))
     run(made)
