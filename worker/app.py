@@ -43,7 +43,7 @@ def _threads(runtime: Runtime) -> int:
 def _follow_life(celery: Celery, runtime: Runtime) -> None:
     presence = Presence(runtime)
     sweeper = Sweeper(runtime.store, runtime.nudges, runtime.settings)
-    cache_sweeper = CacheSweeper(runtime.store, runtime.cache)
+    cache_sweeper = CacheSweeper(runtime.store, runtime.cache, runtime.settings.sweep_seconds)
 
     def ready(**_: object) -> None:
         presence.start()

@@ -6,7 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.live import COLOURS, Live, children_of, epochs_done, gone, live_service, square_png, until
+from tests.live import (
+    COLOURS,
+    Live,
+    children_of,
+    epochs_done,
+    gone,
+    job_spec,
+    live_service,
+    square_png,
+    squares,
+    until,
+)
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -50,6 +61,17 @@ def test_pause_and_resume_give_the_same_figures(live: Live) -> None:
     assert resumed["metrics"] == straight["metrics"]
     states = [event.data["state"] for event in live.client.events(paused["id"]) if event.type == "state"]
     assert states == ["queued", "running", "pausing", "paused", "queued", "running", "succeeded"]
+
+
+def test_a_deleted_dataset_leaves_nothing_in_the_cache(live: Live) -> None:
+    dataset = live.client.upload_dataset(squares(each=12), wait_seconds=60)
+    job = live.client.submit_job(job_spec(dataset["id"], epochs=1))
+    assert live.client.wait(job["id"], timeout_seconds=120)["state"] == "succeeded"
+    folder = live.embedded.data_dir / "cache" / dataset["digest"].removeprefix("sha256:")
+    assert {path.name.partition("-")[0] for path in folder.iterdir()} == {"archive.zip", "pixels"}
+    with live.http as http:
+        assert http.delete(f"/v1/datasets/{dataset['id']}?cascade=true").status_code == 204
+        until(lambda: not folder.exists())
 
 
 def test_divergence_is_told(live: Live) -> None:

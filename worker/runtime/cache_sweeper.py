@@ -13,7 +13,6 @@ from service.store import Store
 from worker.data.disk_cache import DiskCache
 
 log = logging.getLogger(__name__)
-SWEEP_SECONDS = 60.0
 
 
 @dataclass
@@ -22,6 +21,7 @@ class CacheSweeper:
 
     store: Store
     cache: DiskCache
+    every_seconds: float
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -53,5 +53,5 @@ class CacheSweeper:
                 log.warning("sweep of the cache put off: %s", type(error).__name__)
             except OSError:
                 log.exception("sweep of the cache failed; the next one tries again")
-            if self._stop.wait(SWEEP_SECONDS):
+            if self._stop.wait(self.every_seconds):
                 return

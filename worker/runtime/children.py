@@ -67,11 +67,14 @@ class Child:
         self.pipe.close()
 
     def memory_bytes(self) -> int:
-        """Resident memory of the child, 0 when it is gone."""
+        """Resident memory of the child without the pages of mapped files, as the system can take those back; 0 when
+        it is gone.
+        """
         try:
-            with open(f"/proc/{self.process.pid}/statm") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (FileNotFoundError, ProcessLookupError, IndexError):
+            with open(f"/proc/{self.process.pid}/status") as file:
+                kibibytes = dict(line.split(":", 1) for line in file)
+            return sum(int(kibibytes[kind].split()[0]) for kind in ("RssAnon", "RssShmem")) * 1024
+        except (FileNotFoundError, ProcessLookupError, KeyError):
             return 0
 
 

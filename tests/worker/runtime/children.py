@@ -1,5 +1,6 @@
 """Work for children of tests; importable by name in the child."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -48,6 +49,19 @@ def ignore_everything(payload: str, reporter: Reporter) -> None:
     while True:
         reporter.progress(1, 0.5)
         time.sleep(0.02)
+
+
+def map_and_wait(payload: str, reporter: Reporter) -> None:
+    """Reads a mapped file, and once told to, takes as much memory of its own; each step leaves a file beside it."""
+    with open(payload, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    total = sum(mapped[:: mmap.PAGESIZE])
+    Path(payload + ".read").write_text(f"{total}")
+    while not Path(payload + ".eat").exists():
+        time.sleep(0.02)
+    kept = bytearray(b"1" * len(mapped))
+    Path(payload + ".eaten").write_text(f"{len(kept)}")
+    time.sleep(600)
 
 
 def be_silent(payload: object, reporter: Reporter) -> None:

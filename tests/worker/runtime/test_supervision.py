@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from service.errors import LeaseLost
-from tests.live import gone
+from tests.live import gone, until
 from tests.worker.runtime import children
 from worker.runtime.child import Order
 from worker.runtime.children import start_child
@@ -169,3 +169,22 @@ def test_a_killed_worker_leaves_no_orphan(tmp_path: Path) -> None:
     worker.kill()
     worker.wait()
     assert all(gone(pid) for pid in pids)
+
+
+def test_mapped_files_do_not_count_as_memory(tmp_path: Path) -> None:
+    """The pages of cached images can be taken back at any time; a trial is not to be ended for them."""
+    size = 64 * 1024**2
+    file = tmp_path / "mapped"
+    file.write_bytes(b"1" * size)
+    child = start_child(children.map_and_wait, Order(str(file)))
+    try:
+        until(lambda: (tmp_path / "mapped.read").exists())
+        before = child.memory_bytes()
+        (tmp_path / "mapped.eat").touch()
+        until(lambda: (tmp_path / "mapped.eaten").exists())
+        after = child.memory_bytes()
+    finally:
+        child.kill()
+
+    assert 0 < before < size
+    assert after - before > 0.9 * size

@@ -73,7 +73,7 @@ def test_training_on_stored_outputs_is_training_the_whole_network(
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_last_stages_of_every_architecture(tmp_path: Path, name: str) -> None:
     backbone = {"name": name, "weights": "none", "trainable": "last_stage"}
-    training = {"epochs": 2, "learning_rate": 1e-3, "optimizer": "sgd"}
+    training = {"epochs": 2, "learning_rate": 1e-3, "optimizer": "sgd", "image_size": 64}
     cached, uncached = (
         order(
             tmp_path,
