@@ -1,6 +1,7 @@
 """A trial's line to its sink: stop requests heard at every batch, progress told about once a second."""
 
 import time
+from collections.abc import Callable
 
 from service.errors import Stopped
 from worker.training.order import EpochRecord, TrialSink
@@ -13,10 +14,10 @@ _SECONDS_SILENT = 30.0
 class Reporter:
     """Wraps a sink for one trial of `epochs` epochs."""
 
-    def __init__(self, sink: TrialSink, epochs: int) -> None:
-        self.sink, self.epochs = sink, epochs
+    def __init__(self, sink: TrialSink, epochs: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.sink, self.epochs, self.clock = sink, epochs, clock
         self._told = (1, 0.0)
-        self._told_at = time.monotonic() - _SECONDS_BETWEEN
+        self._told_at = clock() - _SECONDS_BETWEEN
 
     def check(self) -> None:
         """Says now and then that the trial lives.
@@ -51,7 +52,7 @@ class Reporter:
         self.sink.event("warning", message, data)
 
     def _tell(self, epoch: int, fraction: float, *, after_seconds: float) -> None:
-        now = time.monotonic()
+        now = self.clock()
         if now - self._told_at >= after_seconds:
             self._told, self._told_at = (epoch, fraction), now
             self.sink.progress(epoch, fraction)
