@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.errors import Conflict, Fault, TargetInvalid, UnknownBackbone, UnknownReference
+from service.jobs.idle_fields import idle_fields
 from service.jobs.schemas import CostEstimate, JobPlan, SampledTrial
 from service.specs.archive_paths import show_path
 from service.specs.backbones import CATALOGUE, Backbone, weights_known
@@ -104,6 +105,7 @@ def _warnings(spec: JobSpec, entry: Backbone, profile: ImageProfile) -> list[War
         found.append(Warning(code="random-frozen-backbone", message="A backbone without weights stays partly random."))
     if spec.training.warmup_epochs == 0 and entry.architecture in ("vit", "swin") and spec.training.epochs > 1:
         found.append(Warning(code="no-warm-up", message="Transformers usually train better with warmup_epochs > 0."))
+    found.extend(idle_fields(spec))
     train = round(profile.samples * (1 - spec.split.validation - spec.split.test))
     if train < SMALL_TRAIN_SPLIT:
         found.append(Warning(code="few-samples", message=f"Only about {train} samples are left to train on."))

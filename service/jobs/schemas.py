@@ -115,6 +115,10 @@ class TrialRead(BaseModel):
     params: JsonObject
     attempt: int
     metrics: TrialMetrics
+    effective: JsonObject | None = Field(
+        description="What a finished trial trained with where the spec may say `auto` or null: training.learning_rate, "
+        "training.backbone_learning_rate, training.batch_size."
+    )
     best_epoch: int | None
     stopped_by: str | None
     problem: ProblemDocument | None
@@ -126,10 +130,12 @@ class TrialRead(BaseModel):
     @classmethod
     def from_row(cls, row: TrialRow, epochs: list[dict[str, Any]]) -> "TrialRead":
         """The row as shown."""
-        special = {"metrics", "epochs"}
+        special = {"metrics", "epochs", "effective"}
         fields: dict[str, Any] = {name: getattr(row, name) for name in cls.model_fields if name not in special}
         metrics = {split: (row.metrics or {}).get(split) for split in ("train", "validation")}
-        return cls.model_validate({**fields, "metrics": metrics, "epochs": epochs})
+        training = (row.config or {}).get("training")
+        effective = {f"training.{name}": value for name, value in training.items()} if training else None
+        return cls.model_validate({**fields, "metrics": metrics, "epochs": epochs, "effective": effective})
 
 
 class TrialList(BaseModel):

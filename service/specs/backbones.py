@@ -25,6 +25,7 @@ class Backbone:
         fixed_input_size: other sizes are refused (position embeddings are per pixel grid).
         package: the Python package that carries the weights, if a registry serves one.
         channels_last: whether that memory format is faster for this network on CPU (measured).
+        stochastic_depth: the largest rate at which its own builder drops residual branches; None if it cannot.
     """
 
     name: str
@@ -40,7 +41,13 @@ class Backbone:
     fixed_input_size: bool = False
     package: str | None = None
     channels_last: bool = False
+    stochastic_depth: float | None = None
     default: bool = False
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether it normalises by batches; the others use layer norm, or none."""
+        return self.architecture == "cnn" and not self.name.startswith(("vgg", "convnext"))
 
     @property
     def has_pretrained_weights(self) -> bool:
@@ -55,7 +62,7 @@ def _torchvision(name: str, parameters: int, input_size: int = 224, **more: obje
 def _lite(name: str, parameters: int, input_size: int, package: str, *, default: bool = False) -> Backbone:
     half = (0.5, 0.5, 0.5)
     return Backbone(name, "timm", parameters, input_size, "Apache-2.0", mean=half, std=half, interpolation="bicubic",
-                    package=package, channels_last=True, default=default)  # fmt: skip
+                    package=package, channels_last=True, stochastic_depth=0.0, default=default)  # fmt: skip
 
 
 _ENTRIES = (
@@ -69,18 +76,18 @@ _ENTRIES = (
     _torchvision("vgg11", 132_863_336),
     _torchvision("vgg16", 138_357_544),
     _torchvision("vgg19", 143_667_240),
-    _torchvision("efficientnet_b0", 5_288_548, interpolation="bicubic", channels_last=True),
-    _torchvision("efficientnet_b1", 7_794_184, 240, channels_last=True),
-    _torchvision("efficientnet_b2", 9_109_994, 288, interpolation="bicubic", channels_last=True),
-    _torchvision("efficientnet_b3", 12_233_232, 300, interpolation="bicubic", channels_last=True),
-    _torchvision("efficientnet_b4", 19_341_616, 380, interpolation="bicubic", channels_last=True),
+    _torchvision("efficientnet_b0", 5_288_548, interpolation="bicubic", channels_last=True, stochastic_depth=0.2),
+    _torchvision("efficientnet_b1", 7_794_184, 240, channels_last=True, stochastic_depth=0.2),
+    _torchvision("efficientnet_b2", 9_109_994, 288, interpolation="bicubic", channels_last=True, stochastic_depth=0.2),
+    _torchvision("efficientnet_b3", 12_233_232, 300, interpolation="bicubic", channels_last=True, stochastic_depth=0.2),
+    _torchvision("efficientnet_b4", 19_341_616, 380, interpolation="bicubic", channels_last=True, stochastic_depth=0.2),
     _torchvision("mobilenet_v3_small", 2_542_856, channels_last=True),
     _torchvision("mobilenet_v3_large", 5_483_032, channels_last=True),
     _torchvision("densenet121", 7_978_856),
-    _torchvision("convnext_tiny", 28_589_128, channels_last=True),
-    _torchvision("convnext_small", 50_223_688, channels_last=True),
+    _torchvision("convnext_tiny", 28_589_128, channels_last=True, stochastic_depth=0.1),
+    _torchvision("convnext_small", 50_223_688, channels_last=True, stochastic_depth=0.4),
     _torchvision("vit_b_16", 86_567_656, architecture="vit", fixed_input_size=True),
-    _torchvision("swin_t", 28_288_354, architecture="swin", interpolation="bicubic"),
+    _torchvision("swin_t", 28_288_354, architecture="swin", interpolation="bicubic", stochastic_depth=0.2),
     Backbone("simple_nn", "builtin", 0, 32, "Apache-2.0", architecture="mlp"),
     Backbone("small_cnn", "builtin", 0, 32, "Apache-2.0"),
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from service.specs.augmentation import Augmentation
+from service.specs.auto import Auto, OrAuto
 from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE
 from service.specs.base import Metadata, Name, Seed, Spec
 
@@ -16,6 +17,8 @@ Problem = Literal["image_classification", "text_classification", "tabular_classi
 Monitor = Literal["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
+LearningRate = Annotated[float | Auto, OrAuto(Annotated[float, Field(gt=0.0, le=100.0)])]
+BatchSize = Annotated[int | Auto, OrAuto(Annotated[int, Field(ge=2, le=4096)])]
 
 
 class SplitSpec(Spec):
@@ -48,17 +51,60 @@ class BackboneSpec(Spec):
     weights: Literal["pretrained", "none"] | None = None
     trainable: Literal["head", "last_stage", "all", "gradual"] = "all"
     dropout: float = Field(0.2, ge=0.0, le=0.9)
+    stochastic_depth: float | None = Field(
+        None,
+        ge=0.0,
+        le=0.9,
+        description="Rate at which training skips the last residual branch (Huang et al. 2016); earlier ones less, in "
+        "proportion to their depth. Acts where blocks are trained. Null is the rate of the network's own builder: 0.2 "
+        "for EfficientNet and Swin-T, 0.1 for ConvNeXt-T, 0.4 for ConvNeXt-S, 0 for EfficientNet-Lite. Other networks "
+        "have none.",
+    )
+    batch_norm: Literal["train", "frozen"] = Field(
+        "train",
+        description="`train`: batch norm of the trained parts learns, and normalises by the batch. `frozen`: all of it "
+        "keeps the statistics, scales and shifts that it came with. In frozen parts it is frozen either way.",
+    )
+
+    @model_validator(mode="after")
+    def _regularisers_exist(self) -> Self:
+        entry = CATALOGUE.get(self.name)
+        if entry is None:
+            return self
+        if self.stochastic_depth and entry.stochastic_depth is None:
+            able = ", ".join(name for name, other in CATALOGUE.items() if other.stochastic_depth is not None)
+            raise ValueError(f"stochastic_depth: {entry.name} has no branches to drop; these have: {able}")
+        if self.batch_norm == "frozen" and not entry.has_batch_norm:
+            raise ValueError(f"batch_norm: {entry.name} has no batch norm to freeze")
+        return self
 
 
 class TrainingSpec(Spec):
     """Optimisation of one trial."""
 
     epochs: int = Field(30, ge=1, le=1000)
-    batch_size: int = Field(32, ge=2, le=4096)
+    batch_size: BatchSize = Field(
+        32,
+        description='"auto": the largest power of two that fits the memory, at most 1024 and a quarter of the train '
+        "split; on CPUs at most a twentieth of it, but 8 at least.",
+    )
     image_size: int | None = Field(None, ge=32, le=1024)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = Field(0.001, gt=0.0, le=100.0)
-    backbone_learning_rate: float | None = Field(None, gt=0.0, le=100.0)
+    learning_rate: LearningRate = Field(
+        0.001,
+        description='"auto": found by a range test of at most 100 batches before the first epoch (Smith 2017); '
+        "`learning_rate_finder.json` has its curve.",
+    )
+    backbone_learning_rate: float | None = Field(
+        None, gt=0.0, le=100.0, description="Of everything but the head; null follows `learning_rate`."
+    )
+    layer_decay: float | None = Field(
+        None,
+        gt=0.0,
+        le=1.0,
+        description="Layer-wise learning-rate decay (Clark et al. 2020, Bao et al. 2021): a layer d below the head "
+        "trains at `backbone_learning_rate * layer_decay ** d`, the head at `learning_rate`. Null is 1.",
+    )
     weight_decay: float = Field(0.01, ge=0.0, le=10.0)
     schedule: Literal["cosine", "constant", "one_cycle", "plateau"] = "cosine"
     warmup_epochs: int = Field(0, ge=0, le=100)
@@ -121,6 +167,8 @@ class JobSpec(Spec):
     def resolve(self, *, median_side: int, has_predefined_split: bool) -> "JobSpec":
         """The same request with everything decided that depends on the dataset.
 
+        What is `auto` is decided by each trial, on its own device.
+
         Args:
             median_side: pixels, the smaller of the dataset's median width and height.
             has_predefined_split: whether the archive names train, validation and test folders.
@@ -129,16 +177,12 @@ class JobSpec(Spec):
         weights = self.backbone.weights or ("pretrained" if entry.has_pretrained_weights else "none")
         strategy = self.split.strategy or ("predefined" if has_predefined_split else "stratified")
         size = self.training.image_size or _default_image_size(self.backbone.name, median_side)
-        head_rate = self.training.learning_rate
-        backbone_rate = self.training.backbone_learning_rate or head_rate
         return self.model_copy(
             update={
                 "split": self.split.model_copy(update={"strategy": strategy}),
                 "backbone": self.backbone.model_copy(update={"weights": weights}),
                 "augmentation": self.augmentation.resolve(),
-                "training": self.training.model_copy(
-                    update={"image_size": size, "backbone_learning_rate": backbone_rate}
-                ),
+                "training": self.training.model_copy(update={"image_size": size}),
             }
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import timm
 import torchvision
 from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
 
 from service.errors import ArtifactCorrupt, UnknownBackbone
 from service.specs.backbones import CATALOGUE
@@ -17,11 +18,15 @@ from worker.backbones.weights import pretrained_state
 _DENSENET_KEYS = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:weight|bias|running_mean|running_var))$")  # fmt: skip  # noqa: E501
 
 
-def build_network(name: str, *, classes: int, dropout: float, image_size: int) -> nn.Module:
+def build_network(
+    name: str, *, classes: int, dropout: float, image_size: int, stochastic_depth: float | None = None
+) -> nn.Module:
     """A randomly initialised network of catalogue entry `name`: [n, 3, s, s] → logits [n, classes].
 
     `dropout` acts before the last linear layer, for VGG between its three linear layers too. `image_size` is in
-    pixels per side; `simple_nn` and networks of a fixed size depend on it.
+    pixels per side; `simple_nn` and networks of a fixed size depend on it. `stochastic_depth` is the rate at which
+    training drops the last residual branch (Huang et al. 2016), rising linearly to it from the first; None is what
+    the library's own builder takes, as the catalogue says.
 
     Raises:
         UnknownBackbone: no such entry.
@@ -35,10 +40,14 @@ def build_network(name: str, *, classes: int, dropout: float, image_size: int) -
         return _small_cnn(classes, dropout)
     network: nn.Module
     if entry.source == "timm":
-        network = timm.create_model(name, pretrained=False, num_classes=classes)
+        network = timm.create_model(
+            name, pretrained=False, num_classes=classes, drop_path_rate=stochastic_depth or entry.stochastic_depth
+        )
     else:
         size = {"image_size": image_size} if name.startswith("vit") else {}
         network = torchvision.models.get_model(name, weights=None, num_classes=classes, **size)
+        if stochastic_depth is not None and entry.stochastic_depth:
+            _scale_stochastic_depth(network, stochastic_depth / entry.stochastic_depth)
     return _with_head(network, name, dropout)
 
 
@@ -84,6 +93,13 @@ def _with_head(network: nn.Module, name: str, dropout: float) -> nn.Module:
             setattr(parent, child_name, nn.Identity() if is_next_to_head else nn.Dropout(dropout))
     setattr(parent, last, Head(old.in_features, old.out_features, dropout=dropout))
     return network
+
+
+def _scale_stochastic_depth(network: nn.Module, factor: float) -> None:
+    """Rates of torchvision are shares of one number, which not all of its builders let through."""
+    for module in network.modules():
+        if isinstance(module, StochasticDepth):
+            module.p *= factor
 
 
 def _simple_nn(classes: int, dropout: float, image_size: int) -> nn.Module:

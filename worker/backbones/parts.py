@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from service.specs.backbones import CATALOGUE
 
@@ -109,9 +110,9 @@ def features(network: nn.Module, images: Tensor, name: str) -> Tensor:
 
 
 def is_decayed(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay applies: not to norms, biases, class tokens and position embeddings."""
-    embeddings = ("class_token", "pos_embedding", "relative_position_bias_table")
-    return parameter.ndim > 1 and not name.endswith(embeddings)
+    """Whether weight decay applies: not to norms, biases, layer scales, class tokens and position embeddings."""
+    spared = ("class_token", "pos_embedding", "relative_position_bias_table", "layer_scale")
+    return parameter.ndim > 1 and not name.endswith(spared)
 
 
 def freeze_all_but(network: nn.Module, modules: list[nn.Module]) -> None:
@@ -126,6 +127,13 @@ def enter_training_mode(network: nn.Module, modules: list[nn.Module]) -> None:
     network.eval()
     for module in modules:
         module.train()
+
+
+def freeze_batch_norm(network: nn.Module) -> None:
+    """Statistics, scales and shifts of every batch norm stay as they are, until the modes are next set."""
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.requires_grad_(False).eval()
 
 
 def without_inplace(network: nn.Module) -> nn.Module:

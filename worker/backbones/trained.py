@@ -89,11 +89,17 @@ def describe(trained: TrainedNetwork, *, dropout: float) -> dict[str, object]:
     }
 
 
-def save_trained(trained: TrainedNetwork, folder: Path, *, dropout: float) -> None:
-    """Writes `model.safetensors` (the names of torchvision or timm) and `config.json` into `folder`."""
+def save_trained(
+    trained: TrainedNetwork, folder: Path, *, dropout: float, training: dict[str, object] | None = None
+) -> None:
+    """Writes `model.safetensors` (the names of torchvision or timm) and `config.json` into `folder`.
+
+    `training` is what the configuration says of how it was trained; using the network does not take it.
+    """
     state = {name: value.detach().cpu().contiguous() for name, value in trained.network.state_dict().items()}
     save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    text = json.dumps(describe(trained, dropout=dropout), indent=2, ensure_ascii=False)
+    description = describe(trained, dropout=dropout) | ({"training": training} if training else {})
+    text = json.dumps(description, indent=2, ensure_ascii=False)
     (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
 
 

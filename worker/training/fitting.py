@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from service.errors import Diverged
+from service.specs.auto import settled
 from worker.training.checkpoints import Checkpoint, Checkpoints, Tensors
 from worker.training.early_stopping import EarlyStopping, best_epoch
 from worker.training.learner import Learner
@@ -55,7 +56,7 @@ class _Fitting:
 
     def _epoch(self, epoch: int) -> None:
         started = time.monotonic()
-        rate = self.spec.training.learning_rate * self.learner.schedule.factor(self.learner.step)
+        rate = settled(self.spec.training.learning_rate) * self.learner.schedule.factor(self.learner.step)
         self._announce(epoch)
         train_loss, train_accuracy = self.learner.train_epoch(epoch)
         validation = self.setting.dealt["validation"]

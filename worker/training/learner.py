@@ -5,11 +5,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from service.errors import Diverged
+from service.specs.auto import settled
 from worker.data.batches import Batch, BatchOrder, epoch_seed, shuffled
 from worker.data.transforms import batch_mixing
 from worker.training.checkpoints import Tensors
 from worker.training.moving_average import MovingAverage
-from worker.training.optimisation import Schedule, build_optimizer, parameter_groups
+from worker.training.optimisation import Schedule, build_optimizer
 from worker.training.reporting import Reporter
 from worker.training.setting import Setting
 
@@ -24,7 +25,7 @@ class Learner:
         self.setting, self.reporter, self.spec = setting, reporter, spec.training
         self.indices = setting.dealt["train"]
         self.batches = setting.training_batches()
-        self.optimizer = build_optimizer(parameter_groups(setting.learned, setting.head, spec.training), spec.training)
+        self.optimizer = build_optimizer(setting.parameter_groups(spec.training), spec.training)
         self.schedule = Schedule(spec.training, len(self._orders(1)))
         self.average = MovingAverage(setting.learned, spec.training.ema_decay) if spec.training.ema_decay else None
         self.mixing = batch_mixing(spec.augmentation, len(setting.trained.classes))
@@ -50,7 +51,7 @@ class Learner:
         check_every = 1 if self.setting.device.type == "cpu" else _BATCHES_BETWEEN_LOSS_CHECKS_ON_GPU
         for number, batch in enumerate(self.batches.make(orders), start=1):
             self.reporter.batch(epoch, (number - 1) / len(orders))
-            totals += self._learn(batch)
+            totals += self.learn(batch)
             if (number % check_every == 0 or number == len(orders)) and not bool(totals[0].isfinite()):
                 raise Diverged(f"The training loss stopped being finite in epoch {epoch}, batch {number}.")
         loss, accuracy = (totals / len(self.indices)).tolist()
@@ -75,9 +76,10 @@ class Learner:
         if self.average:
             self.average.network.load_state_dict(parts["average"], strict=False)
         state: dict[int, Tensors] = {}
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for name, value in parts["optimizer"].items():
             index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
+            state.setdefault(int(index), {})[key] = laid_out_as(parameters[int(index)], value)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.step = step
@@ -92,7 +94,7 @@ class Learner:
         state = network.state_dict()
         return {name: state[name] for name in names}
 
-    def _learn(self, batch: Batch) -> Tensor:
+    def learn(self, batch: Batch) -> Tensor:
         """One optimizer step; returns [summed loss, correct answers] float64 on the device."""
         setting, scaler = self.setting, self.setting.precision.scaler
         inputs = setting.to_input(batch.inputs.to(setting.device, non_blocking=True))
@@ -120,9 +122,18 @@ class Learner:
 
     def _orders(self, epoch: int) -> list[BatchOrder]:
         seed = self.setting.order.spec.seed
-        return shuffled(self.indices, batch_size=self.spec.batch_size, seed=seed, epoch=epoch)
+        return shuffled(self.indices, batch_size=settled(self.spec.batch_size), seed=seed, epoch=epoch)
 
     def _class_weights(self) -> Tensor:
         """[c]: n / (c · samples of the class), so that every class weighs the same."""
         counts = torch.bincount(self.setting.targets[self.indices], minlength=len(self.setting.trained.classes))
         return (len(self.indices) / (len(counts) * counts)).to(self.setting.device, torch.float32)
+
+
+def laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` in the memory layout of `parameter`, where it has its shape.
+
+    Fused optimizers walk through parameters and their state side by side in memory: state that comes back from a
+    file in another layout (channels last in, contiguous out) would be paired with the wrong weights.
+    """
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value

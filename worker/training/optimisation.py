@@ -1,12 +1,14 @@
 """Parameter groups, optimizers and learning-rate schedules."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import nn
 
+from service.specs.auto import settled
 from service.specs.jobs import TrainingSpec
 from worker.backbones.parts import is_decayed
 
@@ -17,33 +19,40 @@ ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_END = ONE_CYCLE_START / 1e4
 
 
-def parameter_groups(learned: nn.Module, head: nn.Module, spec: TrainingSpec) -> list[dict[str, Any]]:
-    """Parameters by head or backbone and by decayed or not; each group knows its `base_rate`.
+def parameter_groups(
+    learned: nn.Module, head: nn.Module, spec: TrainingSpec, *, depths: Mapping[int, int] | None = None
+) -> list[dict[str, Any]]:
+    """Parameters by head or backbone, by layer, and by decayed or not; each group knows its `base_rate`.
 
-    Norms, biases and embeddings are not decayed. Frozen parameters take part once they get gradients.
+    Norms, biases and embeddings are not decayed. Frozen parameters take part once they get gradients. The head's
+    rate is `learning_rate`; d layers below it the rate is `backbone_learning_rate · layer_decay^d` (Clark et al.
+    2020, Bao et al. 2021), which without a layer decay is the same for all of the backbone.
+    `depths` has `id` of a parameter → d; it is needed where there is a layer decay.
     """
     of_head = {id(parameter) for parameter in head.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, int, bool], list[nn.Parameter]] = {}
     for name, parameter in learned.named_parameters():
-        key = (id(parameter) in of_head, is_decayed(name, parameter))
+        key = (id(parameter) in of_head, -(depths or {}).get(id(parameter), 0), is_decayed(name, parameter))
         groups.setdefault(key, []).append(parameter)
-    backbone_rate = spec.backbone_learning_rate or spec.learning_rate
+    head_rate, decay = settled(spec.learning_rate), spec.layer_decay or 1.0
+    backbone_rate = spec.backbone_learning_rate or head_rate
     return [
         {
             "params": parameters,
-            "base_rate": spec.learning_rate if is_head else backbone_rate,
+            "base_rate": head_rate if is_head else backbone_rate * decay**-height,
             "weight_decay": spec.weight_decay if decayed else 0.0,
         }
-        for (is_head, decayed), parameters in sorted(groups.items(), reverse=True)
+        for (is_head, height, decayed), parameters in sorted(groups.items(), key=itemgetter(0), reverse=True)
     ]
 
 
 def build_optimizer(groups: list[dict[str, Any]], spec: TrainingSpec) -> torch.optim.Optimizer:
     """AdamW (decoupled decay), Adam (L2 in the gradient), or SGD with momentum 0.9; fused."""
+    rate = settled(spec.learning_rate)
     if spec.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=spec.learning_rate, momentum=0.9, fused=True)
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=True)
     kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=spec.learning_rate, fused=True)
+    return kind(groups, lr=rate, fused=True)
 
 
 class Schedule:

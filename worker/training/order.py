@@ -18,7 +18,7 @@ class TrialOrder:
     """Everything that a trial needs to know.
 
     Attributes:
-        spec: resolved: weights, split strategy, image size and backbone learning rate are set.
+        spec: resolved: weights, split strategy and image size are set; learning rate and batch size may be `auto`.
         archive: the dataset's zip.
         manifest: its samples; class order is the order of the network's outputs.
         dataset_digest: names the dataset in caches; equal digests mean equal archives.

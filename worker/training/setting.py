@@ -1,19 +1,23 @@
 """What stands before the first epoch: the network, the samples, the split, the device."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from service.specs.jobs import TrainingSpec
 from worker.backbones.building import build_network, load_pretrained
 from worker.backbones.cut import cut_before_last_stage
+from worker.backbones.layer_depths import layer_depths
 from worker.backbones.parts import (
     Head,
     body_of,
     enter_training_mode,
     freeze_all_but,
+    freeze_batch_norm,
     head_of,
     memory_format,
     trainable_modules,
@@ -26,6 +30,7 @@ from worker.data.disk_cache import DiskCache, NoRoom
 from worker.data.feature_cache import FeatureCache
 from worker.data.splits import deal
 from worker.data.transforms import image_transform
+from worker.training.optimisation import parameter_groups
 from worker.training.order import TrialOrder
 from worker.training.precision import Precision
 from worker.training.reporting import Reporter
@@ -88,6 +93,23 @@ class Setting:
         parts = self.trained_parts(epoch)
         freeze_all_but(self.learned, parts)
         enter_training_mode(self.learned, parts)
+        if self.order.spec.backbone.batch_norm == "frozen":
+            freeze_batch_norm(self.learned)
+
+    def parameter_groups(self, training: TrainingSpec) -> list[dict[str, Any]]:
+        """Of what is trained, with the rates and decays of `training`."""
+        network = self.trained.network
+        depths: dict[int, int] = {}
+        if training.layer_decay:
+            by_name = layer_depths(network, self.trained.backbone)
+            depths = {id(parameter): by_name[name] for name, parameter in network.named_parameters()}
+        return parameter_groups(self.learned, self.head, training, depths=depths)
+
+    def with_training(self, **values: object) -> "Setting":
+        """The same with other fields in the spec's `training`."""
+        spec = self.order.spec
+        training = TrainingSpec.model_validate(spec.training.model_dump() | values)
+        return replace(self, order=replace(self.order, spec=spec.model_copy(update={"training": training})))
 
     def logits(self, network: nn.Module, indices: list[int], tick: Callable[[], None]) -> Tensor:
         """[n, c] float32 on the CPU, of the samples at `indices`, without augmentation, in evaluation mode."""
@@ -156,7 +178,13 @@ def _network(order: TrialOrder, device: torch.device) -> TrainedNetwork:
     assert size is not None, "the spec is resolved"
     torch.manual_seed(epoch_seed(spec.seed, 0))
     name, classes = spec.backbone.name, order.manifest.classes
-    network = build_network(name, classes=len(classes), dropout=spec.backbone.dropout, image_size=size)
+    network = build_network(
+        name,
+        classes=len(classes),
+        dropout=spec.backbone.dropout,
+        image_size=size,
+        stochastic_depth=spec.backbone.stochastic_depth,
+    )
     if spec.backbone.weights == "pretrained":
         load_pretrained(network, name, order.sources)
     network = network.to(device=device, memory_format=memory_format(name))  # type: ignore[call-overload]

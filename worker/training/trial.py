@@ -5,8 +5,11 @@ from pathlib import Path
 
 import torch
 
+from service.specs.auto import settled
+from service.specs.jobs import TrainingSpec
 from worker.backbones.trained import save_trained
 from worker.data.splits import paths_of
+from worker.training.automatic import FINDER_FILE, decided
 from worker.training.card import write_card
 from worker.training.fitting import Fitted, fit
 from worker.training.order import OutputFile, TrialOrder, TrialOutcome, TrialSink
@@ -38,7 +41,7 @@ def run_trial(order: TrialOrder, sink: TrialSink) -> TrialOutcome:
     """
     torch.set_num_threads(order.threads)
     reporter = Reporter(sink, order.spec.training.epochs)
-    setting = set_up(order, reporter)
+    setting = decided(set_up(order, reporter), reporter)
     _warn(setting, reporter)
     fitted = fit(setting, reporter)
     scored = score(setting, reporter)
@@ -68,7 +71,7 @@ def _warn(setting: Setting, reporter: Reporter) -> None:
 def _write(setting: Setting, fitted: Fitted, scored: Scored) -> list[OutputFile]:
     folder, order = setting.order.scratch, setting.order
     setting.trained.network.eval()
-    save_trained(setting.trained, folder, dropout=order.spec.backbone.dropout)
+    save_trained(setting.trained, folder, dropout=order.spec.backbone.dropout, training=_effective(order.spec.training))
     confusion = scored.metrics["test"]["confusion_matrix"]
     matrix = {"split": "test", "classes": setting.trained.classes, "matrix": confusion}
     curves = {"best_epoch": fitted.best_epoch, "epochs": [vars(record) for record in fitted.curve]}
@@ -87,8 +90,19 @@ def _write(setting: Setting, fitted: Fitted, scored: Scored) -> list[OutputFile]
         "calibration.json",
         *plots,
         "card.md",
+        *([FINDER_FILE] if (folder / FINDER_FILE).is_file() else []),
     ]
     return [OutputFile(name, _MEDIA_TYPES[Path(name).suffix], folder / name) for name in names]
+
+
+def _effective(training: TrainingSpec) -> dict[str, object]:
+    """What was trained with, where the spec may have left it open."""
+    rate = settled(training.learning_rate)
+    return {
+        "learning_rate": rate,
+        "backbone_learning_rate": training.backbone_learning_rate or rate,
+        "batch_size": settled(training.batch_size),
+    }
 
 
 def _write_json(path: Path, content: object) -> None:
