@@ -1,0 +1,69 @@
+"""The same spec and seed give the same bytes: in any process, on any attempt, after any kill."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.errors import Stopped
+from tests.worker.training.orders import RecordingSink
+from tests.worker.training.repeated import JOBS, finished, made
+from worker.training.trial import run_trial
+
+
+def in_a_process_of_its_own(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "tests.worker.training.repeated", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def results(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    ended = in_a_process_of_its_own(folder, *arguments)
+    assert ended.returncode == 0, ended.stderr
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(("threads", "names"), [("1", list(JOBS)), ("2", ["everything, plateau", "channels last"])])
+def test_two_processes_with_caches_of_their_own_agree_to_the_bit(
+    tmp_path: Path, threads: str, names: list[str]
+) -> None:
+    first = results(tmp_path / "first", "a", threads, *names)
+    second = results(tmp_path / "second", "b", threads, *reversed(names))
+
+    assert len(first) == len(names)
+    assert first == second[::-1]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_resumed_after_any_epoch_it_ends_with_the_same_bytes(tmp_path: Path, name: str) -> None:
+    whole = made(tmp_path, name, "whole")
+    expected = finished(whole)
+    for epoch in range(1, len(expected["curve"])):
+        interrupted = made(tmp_path, name, f"stopped-{epoch}")
+        with pytest.raises(Stopped):
+            run_trial(interrupted, RecordingSink(stop_after=epoch))
+        assert finished(interrupted) == expected | {"resumed": [f"Resumed after epoch {epoch}."]}
+
+
+def test_stopped_after_every_epoch_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    expected = finished(made(tmp_path, "gradual, automatic", "whole"))
+    interrupted = made(tmp_path, "gradual, automatic", "interrupted")
+    for epoch in range(1, 5):
+        with pytest.raises(Stopped):
+            run_trial(interrupted, RecordingSink(stop_after=epoch))
+
+    assert finished(interrupted) == expected | {"resumed": ["Resumed after epoch 4."]}
+
+
+@pytest.mark.parametrize("name", ["everything, plateau", "gradual, automatic", "channels last"])
+def test_killed_within_an_epoch_it_ends_with_the_same_bytes(tmp_path: Path, name: str) -> None:
+    expected = finished(made(tmp_path, name, "whole"))
+    killed = in_a_process_of_its_own(tmp_path, "killed", "1", "--killed", name)
+
+    assert killed.returncode == -9, killed.stderr
+    kept = sorted(path.name for path in (tmp_path / "killed" / "checkpoint").glob("epoch-*.json"))
+    assert kept == ["epoch-00001.json", "epoch-00002.json"]
+    assert finished(made(tmp_path, name, "killed")) == expected | {"resumed": ["Resumed after epoch 2."]}
