@@ -55,8 +55,8 @@ class BackboneSpec(Spec):
         None,
         ge=0.0,
         le=0.9,
-        description="Rate at which training skips the last residual branch (Huang et al. 2016); earlier ones less, in "
-        "proportion to their depth. Acts where blocks are trained. Null is the rate of the network's own builder: 0.2 "
+        description="Rate at which training skips residual branches (Huang et al. 2016), rising linearly with depth to "
+        "this. Acts where blocks are trained. Null is the rate of the network's own builder: 0.2 "
         "for EfficientNet and Swin-T, 0.1 for ConvNeXt-T, 0.4 for ConvNeXt-S, 0 for EfficientNet-Lite. Other networks "
         "have none.",
     )

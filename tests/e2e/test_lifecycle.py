@@ -80,6 +80,21 @@ def test_divergence_is_told(live: Live) -> None:
     assert (job["state"], job["problem"]["type"]) == ("failed", "/problems/diverged")
 
 
+def test_what_was_left_open_is_found_and_told(live: Live) -> None:
+    job = live.client.wait(live.learn(epochs=2, learning_rate="auto", batch_size="auto"), timeout_seconds=60)
+    [trial] = live.client.trials(job["id"])
+    [told] = [event for event in live.client.events(job["id"]) if event.type == "log" and "curve" in event.data]
+    with live.http as http:
+        file = http.get(f"/v1/models/{job['model_id']}/artifacts/learning_rate_finder.json").json()
+
+    rate = told.data["learning_rate"]
+    assert job["spec"]["training"]["learning_rate"] == "auto"
+    assert trial["effective"]["training.learning_rate"] == rate == file["learning_rate"]
+    assert trial["effective"]["training.backbone_learning_rate"] == rate
+    assert trial["effective"]["training.batch_size"] == 8
+    assert told.data["curve"] == file["curve"]
+
+
 def test_a_dry_run_accepts_nothing(live: Live) -> None:
     job = live.client.wait(live.learn(epochs=1), timeout_seconds=60)
     before = len(list(live.client.browse("jobs")))

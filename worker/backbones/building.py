@@ -25,8 +25,8 @@ def build_network(
 
     `dropout` acts before the last linear layer, for VGG between its three linear layers too. `image_size` is in
     pixels per side; `simple_nn` and networks of a fixed size depend on it. `stochastic_depth` is the rate at which
-    training drops the last residual branch (Huang et al. 2016), rising linearly to it from the first; None is what
-    the library's own builder takes, as the catalogue says.
+    training drops residual branches (Huang et al. 2016), rising linearly with depth to it; None is what the
+    library's own builder takes, as the catalogue says.
 
     Raises:
         UnknownBackbone: no such entry.

@@ -1,0 +1,90 @@
+"""What the job spec says of training: what is refused, what is warned of, what stays open."""
+
+from typing import Any
+
+import pytest
+
+from tests.contracts.conftest import Api, problem
+from tests.contracts.world import job_spec
+
+
+def dry_run(api: Api, **parts: Any) -> Any:
+    spec = job_spec(api.ours.ids["dataset_id"])
+    spec["backbone"] = {"name": "small_cnn"}
+    merged = {**spec, **parts}
+    return api.call("POST", "/v1/jobs?dry_run=true", json=merged)
+
+
+def test_auto_is_accepted_and_left_to_the_trial(api: Api) -> None:
+    answer = dry_run(api, training={"learning_rate": "auto", "batch_size": "auto", "epochs": 3})
+    assert answer.status_code == 200, answer.text
+    training = answer.json()["spec"]["training"]
+    assert (training["learning_rate"], training["batch_size"]) == ("auto", "auto")
+    assert training["backbone_learning_rate"] is None
+    assert answer.json()["cost"]["sample_passes"] == answer.json()["cost"]["train_samples"] * 3
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "names"),
+    [
+        ("training", {"learning_rate": "automatic"}, "learning_rate"),
+        ("training", {"learning_rate": 0.0}, "learning_rate"),
+        ("training", {"batch_size": 1}, "batch_size"),
+        ("training", {"batch_size": 2.5}, "batch_size"),
+        ("training", {"layer_decay": 0.0}, "layer_decay"),
+        ("training", {"layer_decay": 1.01}, "layer_decay"),
+        ("training", {"epochs": "auto"}, "epochs"),
+        ("backbone", {"name": "efficientnet_b0", "stochastic_depth": 0.95}, "stochastic_depth"),
+    ],
+)
+def test_a_fault_is_one_and_names_its_field(api: Api, part: str, fields: dict[str, Any], names: str) -> None:
+    document = problem(dry_run(api, **{part: fields}), 422, "validation")
+    assert [fault["loc"] for fault in document["errors"]] == [["body", part, names]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"name": "resnet18", "stochastic_depth": 0.1}, "stochastic_depth: resnet18 has no branches to drop"),
+        ({"name": "vit_b_16", "batch_norm": "frozen"}, "batch_norm: vit_b_16 has no batch norm"),
+    ],
+)
+def test_what_the_backbone_cannot_do_is_refused(api: Api, fields: dict[str, Any], rule: str) -> None:
+    [fault] = problem(dry_run(api, backbone=fields), 422, "validation")["errors"]
+    assert fault["loc"] == ["body", "backbone"]
+    assert rule in fault["message"]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "training", "told"),
+    [
+        ({"trainable": "head", "batch_norm": "frozen"}, {}, ["backbone.batch_norm"]),
+        ({"trainable": "head"}, {"layer_decay": 0.5, "backbone_learning_rate": 0.1},
+         ["training.layer_decay", "training.backbone_learning_rate"]),
+        ({"trainable": "head"}, {"layer_decay": 1.0}, []),
+        ({"trainable": "all", "batch_norm": "frozen"}, {"layer_decay": 0.5}, ["backbone.batch_norm"]),
+        ({"trainable": "gradual"}, {"epochs": 1}, ["trainable gradual"]),
+        ({"trainable": "gradual"}, {"epochs": 2, "layer_decay": 0.5}, []),
+    ],
+)  # fmt: skip
+def test_what_cannot_act_is_said(api: Api, backbone: dict[str, Any], training: dict[str, Any], told: list[str]) -> None:
+    answer = dry_run(api, backbone={"name": "small_cnn", **backbone}, training=training)
+    assert answer.status_code == 200, answer.text
+    found = [warning["message"] for warning in answer.json()["warnings"] if warning["code"] == "no-effect"]
+    assert len(found) == len(told)
+    assert all(message.startswith(start) for message, start in zip(found, told, strict=True))
+
+
+def test_the_document_describes_the_new_fields(api: Api) -> None:
+    schemas = api.client.app.openapi()["components"]["schemas"]  # type: ignore[attr-defined]
+    training = schemas["TrainingSpec"]["properties"]
+    for name in ("learning_rate", "batch_size"):
+        number, word = training[name]["anyOf"]
+        assert {"minimum", "exclusiveMinimum"} & number.keys()
+        assert word["const"] == "auto"
+    for schema, name in (
+        ("TrainingSpec", "layer_decay"),
+        ("BackboneSpec", "stochastic_depth"),
+        ("TrialRead", "effective"),
+    ):
+        assert schemas[schema]["properties"][name]["description"]
