@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from service.specs.auto import AUTO
-from worker.data.decoded import replacing
 from worker.training.batch_size import largest_batch
 from worker.training.fitting import identity
 from worker.training.learning_rate_finder import RangeTest, find_learning_rate
@@ -64,5 +63,6 @@ def _kept(file: Path, order: str) -> dict[str, object] | None:
 
 
 def _write(file: Path, content: object) -> None:
-    with replacing(file) as temporary:
-        temporary.write_text(json.dumps(content, allow_nan=False) + "\n", "utf-8")
+    temporary = file.with_name(f".{file.name}")
+    temporary.write_text(json.dumps(content, allow_nan=False) + "\n", "utf-8")
+    temporary.replace(file)

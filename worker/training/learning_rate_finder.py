@@ -87,7 +87,8 @@ def find_learning_rate(setting: Setting, reporter: Reporter) -> RangeTest:
     batches, rates = list(islice(_batches(tried), steps)), rising_rates(steps)
     started = time.monotonic()
     untrained = list(_course(tried, reporter, batches, [0.0] * steps))
-    average, losses = _Average(SMOOTHING ** (MOST_STEPS / steps)), []
+    average = _Average(SMOOTHING ** (MOST_STEPS / steps))
+    losses: list[float] = []
     for loss, of_untrained in zip(_course(tried, reporter, batches, rates), untrained, strict=True):
         smoothed = average.see(loss - of_untrained + sum(untrained) / steps)
         if not math.isfinite(smoothed) or smoothed > DIVERGED_AT * min([*losses, smoothed]):

@@ -97,7 +97,7 @@ def test_a_job_that_diverged_is_told_what_to_do(store: Store) -> None:
     job, _ = closed(store, project, job_id)
     diagnosis = Diagnosis.model_validate(job.diagnosis)
     assert (job.state, diagnosis.verdict) == ("failed", "diverged")
-    assert diagnosis.remedies[0].patch == {"training": {"backbone_learning_rate": 0.0001, "learning_rate": 0.0001}}
+    assert diagnosis.remedies[0].patch == {"training": {"learning_rate": 0.0001}}
 
 
 def test_other_failures_are_not_the_training_s_fault(store: Store) -> None:

@@ -17,9 +17,10 @@ from worker.training.learning_rate_finder import (
     HIGHEST,
     LOWEST,
     RangeTest,
-    _Rising,
+    Rates,
     find_learning_rate,
     halfway_down,
+    rising_rates,
 )
 from worker.training.order import TrialOrder
 from worker.training.setting import set_up
@@ -69,7 +70,10 @@ def test_rates_rise_by_equal_factors_and_layers_keep_their_shares(tmp_path: Path
     for backbone_rate in (None, 0.01):
         job = spec(training={**training, "backbone_learning_rate": backbone_rate})
         setting = set_up(order(tmp_path, job), reporter())
-        rising, optimizer = _Rising(setting, 33), torch.optim.SGD(setting.parameter_groups(job.training), lr=1.0)
+        rising, optimizer = (
+            Rates(setting, rising_rates(33)),
+            torch.optim.SGD(setting.parameter_groups(job.training), lr=1.0),
+        )
         for step in (0, 16, 32):
             rising.apply(optimizer, step)
             rate = LOWEST * (HIGHEST / LOWEST) ** (step / 32)
