@@ -17,7 +17,7 @@ from client.api import Tunelens
 from client.digits import HeldBack, write_digits
 from client.embedded import Embedded, is_in_use
 from client.errors import Json, ProblemError, TunelensError
-from client.progress import diagnosis_text, metrics_table, watch
+from client.progress import JobView, diagnosis_text, metrics_table, watch
 
 WANTED_ACCURACY = 0.97
 UPLOAD_WAIT_SECONDS = 60
@@ -108,7 +108,7 @@ class Demo:
     def _fine_tune(self, tunelens: Tunelens, dataset: Json) -> Json:
         job = tunelens.submit_job(job_spec(dataset["id"], epochs=self.epochs))
         self._say("Fine-tuning tf_efficientnet_lite0 from its ImageNet weights")
-        watch(self.console, tunelens.events(job["id"]), epochs=self.epochs)
+        watch(self.console, tunelens.events(job["id"]), JobView(self.epochs))
         job = tunelens.get(job["id"])
         _expect(job, "succeeded")
         return job

@@ -5,8 +5,7 @@ from service.store import UnitOfWork
 
 def erase_job(work: UnitOfWork, job_id: str) -> None:
     """Removes a job, its trials, epochs, events and their artifacts; its model stays."""
-    for trial in work.trials.of(job_id):
-        work.artifacts.abandon(trial.id)
+    work.artifacts.abandon_trials(job_id)
     work.artifacts.abandon(job_id)
     work.jobs.delete(job_id)
 

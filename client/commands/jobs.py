@@ -11,7 +11,7 @@ from rich.text import Text
 from client.api import Tunelens
 from client.commands.options import Connection
 from client.errors import Json, ProblemError
-from client.progress import diagnosis_text, metrics_table, state_text, watch
+from client.progress import diagnosis_text, metrics_table, state_text, view_of, watch
 from client.reporting import console, listing, told_to_people
 
 app = typer.Typer(help="Submits, watches, cancels and lists jobs.", no_args_is_help=True)
@@ -127,7 +127,7 @@ def assign(document: Json, assignment: str) -> None:
 
 
 def _watch(tunelens: Tunelens, job: Json) -> None:
-    watch(console, tunelens.events(job["id"]), epochs=job["spec"]["training"]["epochs"])
+    watch(console, tunelens.events(job["id"]), view_of(job))
     job = tunelens.get(job["id"])
     if job.get("diagnosis"):
         console.print(diagnosis_text(job["diagnosis"]))

@@ -7,19 +7,22 @@ from pydantic import ValidationError
 from service.erasure import erase_job
 from service.errors import Conflict, Fault, Invalid, NotFound
 from service.jobs.planning import Plan, plan
-from service.jobs.schemas import JobList, JobPlan, JobRead, Progress, Rerun, TrialList, TrialRead
+from service.jobs.progress import progress_of
+from service.jobs.schemas import JobList, JobPlan, JobRead, Rerun, TrialList, TrialRead
 from service.problems import invalid
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
 from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch
-from service.specs.tasks import RUN_TRIALS
+from service.specs.points import trials_planned
+from service.specs.tasks import ADVANCE_JOB, RUN_TRIALS
 from service.store import Artifact, UnitOfWork
 from service.store.jobs import TERMINAL
 from service.store.pages import PageQuery
 from service.store.tables import JobRow, TrialRow
 
-CANCELLABLE = ("queued", "running", "pausing", "paused")
+TUNING_PLOTS = ("tuning_history", "parameter_importances", "parallel_coordinate")
+PICTURES = ("learning_curves", "confusion_matrix", *TUNING_PLOTS)
 
 
 def dry_run(work: UnitOfWork, project_id: str, spec: JobSpec) -> JobPlan:
@@ -70,13 +73,13 @@ def _patches(job: JobRow, remedy_ids: list[str]) -> list[dict[str, Any]]:
 
 def read(work: UnitOfWork, project_id: str, job_id: str) -> JobRead:
     """One job; raises `NotFound`."""
-    return _shown(work, _find(work, project_id, job_id))
+    return _shown(work, _find(work, project_id, job_id))[0]
 
 
 def page(work: UnitOfWork, project_id: str, query: PageQuery) -> JobList:
     """A project's jobs, newest first."""
     rows, cursor = work.jobs.page(project_id, query)
-    return JobList(data=[_shown(work, row) for row in rows], next_cursor=cursor)
+    return JobList(data=_shown(work, *rows), next_cursor=cursor)
 
 
 def cancel(work: UnitOfWork, project_id: str, job_id: str) -> None:
@@ -109,7 +112,9 @@ def resume(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> No
     job = _find(work, project_id, job_id)
     if not work.jobs.move(job_id, "queued"):
         raise Conflict(f"The job is `{job.state}`; only a paused job can be resumed.")
-    work.after_commit(after_commit(nudges, RUN_TRIALS))
+    queued = sum(trial.state == "queued" for trial in work.trials.of(job_id))
+    for task in [RUN_TRIALS] * queued or [ADVANCE_JOB]:
+        work.after_commit(after_commit(nudges, task))
 
 
 def delete(work: UnitOfWork, project_id: str, job_id: str) -> None:
@@ -123,7 +128,8 @@ def delete(work: UnitOfWork, project_id: str, job_id: str) -> None:
 def trials(work: UnitOfWork, project_id: str, job_id: str) -> TrialList:
     """A job's trials; raises `NotFound`."""
     _find(work, project_id, job_id)
-    return TrialList(data=[TrialRead.from_row(row, work.trials.epochs(row.id)) for row in work.trials.of(job_id)])
+    epochs = work.trials.epochs_of_all(job_id)
+    return TrialList(data=[TrialRead.from_row(row, epochs.get(row.id, [])) for row in work.trials.of(job_id)])
 
 
 def trial(work: UnitOfWork, project_id: str, job_id: str, number: int) -> TrialRead:
@@ -142,19 +148,31 @@ def plot(work: UnitOfWork, project_id: str, job_id: str, name: str) -> Artifact:
         raise Conflict(f"The job is `{job.state}`; its plots are drawn when it has succeeded.")
     artifact = work.artifacts.find(job.model_id, name) if job.model_id else None
     if artifact is None:
-        raise NotFound("The job has no such plot.")
+        raise NotFound(_why_no_plot(job, name))
     return artifact
+
+
+def _why_no_plot(job: JobRow, name: str) -> str:
+    if name.partition(".")[0] not in TUNING_PLOTS:
+        return "The job has no such plot."
+    if not job.spec.get("tuning"):
+        return "The job was not tuned; it has no plots of a search."
+    if name.startswith("parameter_importances"):
+        return "Importances need at least two trials of the space that succeeded with different values."
+    return "The search could not be drawn."
 
 
 def report_parts(
     work: UnitOfWork, project_id: str, job_id: str
 ) -> tuple[JobRead, list[TrialRead], dict[str, Artifact]]:
-    """What a job's report is made of; raises `NotFound`."""
+    """What a job's report is made of, of a search only the best trial's epochs; raises `NotFound`."""
     job = read(work, project_id, job_id)
-    names = ("learning_curves", "confusion_matrix", "calibration")
-    found = {name: work.artifacts.find(job.model_id or "", f"{name}.png") for name in names}
+    found = {name: work.artifacts.find(job.model_id or "", f"{name}.png") for name in PICTURES}
     pictures = {name: artifact for name, artifact in found.items() if artifact is not None}
-    return job, trials(work, project_id, job_id).data, pictures
+    shown = {job.best_trial} if job.spec.tuning else None
+    rows = work.trials.of(job_id)
+    epochs = {row.id: work.trials.epochs(row.id) for row in rows if shown is None or row.number in shown}
+    return job, [TrialRead.from_row(row, epochs.get(row.id, [])) for row in rows], pictures
 
 
 def _accept(work: UnitOfWork, nudges: Nudges, project_id: str, planned: Plan) -> str:
@@ -169,6 +187,7 @@ def _accept(work: UnitOfWork, nudges: Nudges, project_id: str, planned: Plan) ->
         state="queued",
         spec=spec.model_dump(),
         warnings=[warning.model_dump() for warning in planned.warnings],
+        trials_total=trials_planned(spec),
     )
     work.jobs.add(job)
     work.trials.add(TrialRow(id=new_id("trl"), job_id=job.id, number=0, state="queued"))
@@ -184,16 +203,6 @@ def _find(work: UnitOfWork, project_id: str, job_id: str) -> JobRow:
     return row
 
 
-def _shown(work: UnitOfWork, job: JobRow) -> JobRead:
-    rows = work.trials.of(job.id)
-    finished = sum(row.state not in ("queued", "running") for row in rows)
-    epochs = int(job.spec["training"]["epochs"])
-    live = next((row for row in rows if row.state == "running"), rows[-1] if rows else None)
-    done = work.trials.epochs_done(live.id) if live else 0
-    fraction = 1.0 if job.state == "succeeded" else min(1.0, live.fraction if live else 0.0)
-    left = None
-    if job.state == "running" and live and done:
-        left = round(live.seconds / done * epochs * (1.0 - fraction), 1)
-    progress = Progress(trials_finished=finished, trials_total=job.trials_total, epoch=done, epochs=epochs,
-                        fraction=round(fraction, 4), estimated_seconds_left=left)  # fmt: skip
-    return JobRead.from_row(job, progress)
+def _shown(work: UnitOfWork, *jobs: JobRow) -> list[JobRead]:
+    tallies = work.trials.tallies(job.id for job in jobs)
+    return [JobRead.from_row(job, progress_of(job, tallies.get(job.id))) for job in jobs]

@@ -2,17 +2,23 @@
 
 from dataclasses import dataclass
 
-from service.errors import Conflict, Fault, TargetInvalid, UnknownBackbone, UnknownReference
+from service.errors import BudgetExceeded, Conflict, Fault, Invalid, TargetInvalid, UnknownBackbone, UnknownReference
 from service.jobs.idle_fields import idle_fields
 from service.jobs.schemas import CostEstimate, JobPlan, SampledTrial
 from service.specs.archive_paths import show_path
 from service.specs.backbones import CATALOGUE, Backbone, weights_known
 from service.specs.datasets import SPLITS, ImageProfile, Warning
 from service.specs.jobs import JobSpec, SplitSpec
+from service.specs.points import early_params, trials_planned
+from service.specs.search_space import largest
+from service.specs.space_faults import space_faults
 from service.store import UnitOfWork
 from service.store.tables import DatasetRow
 
 SMALL_TRAIN_SPLIT = 100
+SHOWN_TRIALS = 5
+MOST_PIXELS = 10**15
+"""Pixels of samples that a job may train on: 1,000 trials of 30 epochs over 600,000 samples of 224 x 224."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +32,19 @@ class Plan:
 
     def to_body(self) -> JobPlan:
         """As `dry_run` answers."""
-        split = self.spec.split
+        return JobPlan(spec=self.spec, trials=self.cost.trials, first_trials=_first_trials(self.spec),
+                       warnings=self.warnings, cost=self.cost)  # fmt: skip
+
+    @property
+    def cost(self) -> CostEstimate:
+        """At most: every trial, every epoch, the largest values of what is tuned."""
+        split, trials = self.spec.split, trials_planned(self.spec)
         train = round(self.profile.samples * (1 - split.validation - split.test))
-        size = self.spec.training.image_size or 0
-        passes = train * self.spec.training.epochs
-        cost = CostEstimate(trials=1, epochs=self.spec.training.epochs, train_samples=train, sample_passes=passes,
+        epochs: int = largest(self.spec, "training.epochs")
+        size: int = largest(self.spec, "training.image_size") or CATALOGUE[self.spec.backbone.name].input_size
+        passes = train * epochs * trials
+        return CostEstimate(trials=trials, epochs=epochs, train_samples=train, sample_passes=passes,
                             pixels=passes * size * size)  # fmt: skip
-        first = [SampledTrial(number=0, params={})]
-        return JobPlan(spec=self.spec, trials=1, first_trials=first, warnings=self.warnings, cost=cost)
 
 
 def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
@@ -44,6 +55,8 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
         Conflict: the dataset is not ready.
         TargetInvalid: the dataset does not have what the split needs.
         UnknownBackbone: not in the catalogue, or its weights are not at hand.
+        Invalid: the search space does not fit the spec.
+        BudgetExceeded: it costs more than `MOST_PIXELS`.
     """
     entry = _backbone(work, spec)
     dataset = work.datasets.find(project_id, spec.dataset_id, lock=True)
@@ -58,7 +71,28 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
         median_side=min(profile.median_width, profile.median_height),
         has_predefined_split=profile.has_predefined_split,
     )
-    return Plan(resolved, dataset, list(_warnings(resolved, entry, profile)), profile)
+    _check_space(work, resolved)
+    planned = Plan(resolved, dataset, list(_warnings(resolved, entry, profile)), profile)
+    if planned.cost.pixels > MOST_PIXELS:
+        fault = Fault(("body",), "budget", f"trials x epochs x train samples x pixels must not pass {MOST_PIXELS:.0e}")
+        raise BudgetExceeded("The job is too large.", errors=[fault])
+    return planned
+
+
+def _check_space(work: UnitOfWork, spec: JobSpec) -> None:
+    faults = space_faults(spec)
+    if faults:
+        paths = ", ".join(".".join(map(str, fault.loc[1:])) for fault in faults[:3])
+        raise Invalid(f"{len(faults)} part(s) of the search space are not valid: {paths}.", errors=faults[:100])
+    names = spec.tuning.space.get("backbone.name") if spec.tuning else None
+    for name in (names.choices if names else None) or []:
+        _backbone(work, spec.model_copy(update={"backbone": spec.backbone.model_copy(update={"name": name})}))
+
+
+def _first_trials(spec: JobSpec) -> list[SampledTrial]:
+    """Those that do not wait for results of others."""
+    known = [(number, early_params(spec, number)) for number in range(min(SHOWN_TRIALS, trials_planned(spec)))]
+    return [SampledTrial(number=number, params=dict(params)) for number, params in known if params is not None]
 
 
 def _check_split(split: SplitSpec, profile: ImageProfile) -> None:

@@ -39,6 +39,9 @@ def render_report(job: JobRead, trials: list[TrialRead], pictures: dict[str, byt
     if pictures:
         figures = "".join(_figure(name, png) for name, png in pictures.items())
         parts.append(f'<div class="figures">{figures}</div>')
+    if job.spec.tuning is not None:
+        parts.append(_search(trials, job.best_trial, job.spec.tuning.metric))
+        trials = [trial for trial in trials if trial.number == job.best_trial]
     parts += [_trial(trial) for trial in trials]
     spec = json.dumps(job.spec.model_dump(), indent=2, ensure_ascii=False)
     parts += ["<h2>Spec</h2>", f"<pre>{escape(spec)}</pre>"]
@@ -96,6 +99,28 @@ def _scores(metrics: dict[str, Any]) -> str:
         else ""
     )
     return f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>{classes}"
+
+
+def _search(trials: list[TrialRead], best: int | None, metric: str) -> str:
+    """All trials of a search, one line each."""
+    name = metric.removeprefix("validation_")
+    head = (
+        f"<tr><th>trial</th><th>{escape(metric.replace('_', ' '))}</th><th>best epoch</th><th>ended</th><th></th></tr>"
+    )
+    rows = [
+        f"<tr{' class=best' if trial.number == best else ''}><td>{trial.number}</td>"
+        f"<td>{_number((trial.metrics.validation or {}).get(name))}</td><td>{trial.best_epoch or ''}</td>"
+        f"<td>{escape(trial.stopped_by or trial.state)}</td><td>{escape(_params(trial))}</td></tr>"
+        for trial in trials
+    ]
+    return f"<h2>Trials</h2><table>{head}{''.join(rows)}</table>"
+
+
+def _params(trial: TrialRead) -> str:
+    if trial.number == 0:
+        return "as written"
+    shown = ((path, f"{value:.4g}" if isinstance(value, float) else str(value)) for path, value in trial.params.items())
+    return ", ".join(f"{path} = {text}" for path, text in shown)
 
 
 def _trial(trial: TrialRead) -> str:

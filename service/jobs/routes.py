@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import (
+    BudgetExceeded,
     Conflict,
     Invalid,
     MalformedJson,
@@ -25,7 +26,7 @@ from service.specs.jobs import JobSpec
 from service.streaming import stream_artifact
 
 router = door_router("/jobs", "jobs")
-SUBMIT_ERRORS = (Conflict, Invalid, MalformedJson, UnknownReference, UnknownBackbone, TargetInvalid,
+SUBMIT_ERRORS = (BudgetExceeded, Conflict, Invalid, MalformedJson, UnknownReference, UnknownBackbone, TargetInvalid,
                  UnsupportedMediaType)  # fmt: skip
 
 
@@ -106,13 +107,20 @@ def read_trial(job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], wo
 @router.get("/{job_id}/plots/{plot}.{form}", response_class=Response, responses=error_docs(NotFound, Conflict))
 def read_plot(
     job_id: str,
-    plot: Literal["learning_curves", "confusion_matrix", "calibration"],
+    plot: Literal[
+        "learning_curves",
+        "confusion_matrix",
+        "calibration",
+        "tuning_history",
+        "parameter_importances",
+        "parallel_coordinate",
+    ],
     form: Literal["png", "svg", "json"],
     work: Work,
     caller: Caller,
     store: Stored,
 ) -> Response:
-    """A picture of a finished job, or the figures behind it."""
+    """A picture of a finished job, or the figures behind it; a search's importances need two trials that differ."""
     name = "curves.json" if (plot, form) == ("learning_curves", "json") else f"{plot}.{form}"
     return stream_artifact(store, actions.plot(work, caller.project_id, job_id, name), None)
 

@@ -14,7 +14,11 @@ from service.times import Timestamp
 
 
 class Progress(BaseModel):
-    """How far a job is; `fraction` runs from 0 to 1 and `estimated_seconds_left` supposes every epoch is run."""
+    """How far a job is over all its trials, the untuned trial 0 among them.
+
+    `fraction` runs from 0 to 1. `trials_total` becomes the number that were made when the job ends.
+    `estimated_seconds_left` supposes that no trial ends early unless trials before have.
+    """
 
     trials_finished: int
     trials_total: int

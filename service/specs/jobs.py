@@ -12,9 +12,10 @@ from service.specs.augmentation import Augmentation
 from service.specs.auto import Auto, OrAuto
 from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE
 from service.specs.base import Metadata, Name, Seed, Spec
+from service.specs.tuning import Monitor as Monitor
+from service.specs.tuning import TuningSpec
 
 Problem = Literal["image_classification", "text_classification", "tabular_classification", "tabular_regression"]
-Monitor = Literal["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 LearningRate = Annotated[float | Auto, OrAuto(Annotated[float, Field(gt=0.0, le=100.0)])]
@@ -149,7 +150,7 @@ class JobSpec(Spec):
     augmentation: Augmentation = Field(default_factory=Augmentation)
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     early_stopping: EarlyStoppingSpec | None = Field(default_factory=EarlyStoppingSpec)
-    tuning: None = None
+    tuning: TuningSpec | None = None
     limits: LimitsSpec = Field(default_factory=LimitsSpec)
 
     @model_validator(mode="after")
@@ -164,10 +165,18 @@ class JobSpec(Spec):
             raise ValueError(f"backbone {entry.name} takes image_size {entry.input_size} only")
         return self
 
+    @model_validator(mode="after")
+    def _one_metric_decides(self) -> Self:
+        early = self.early_stopping
+        if self.tuning and early and "monitor" in early.model_fields_set and early.monitor != self.tuning.metric:
+            raise ValueError("early_stopping.monitor must be tuning.metric, or be left out")
+        return self
+
     def resolve(self, *, median_side: int, has_predefined_split: bool) -> "JobSpec":
         """The same request with everything decided that depends on the dataset.
 
-        What is `auto` is decided by each trial, on its own device.
+        What is `auto` is decided by each trial, on its own device; what follows from a tuned field is left open too:
+        `search_space.trial_spec` decides it for each trial.
 
         Args:
             median_side: pixels, the smaller of the dataset's median width and height.
@@ -177,12 +186,17 @@ class JobSpec(Spec):
         weights = self.backbone.weights or ("pretrained" if entry.has_pretrained_weights else "none")
         strategy = self.split.strategy or ("predefined" if has_predefined_split else "stratified")
         size = self.training.image_size or _default_image_size(self.backbone.name, median_side)
+        early, tuned = self.early_stopping, self.tuning.space if self.tuning else {}
+        if self.tuning and early:
+            early = early.model_copy(update={"monitor": self.tuning.metric})
         return self.model_copy(
             update={
                 "split": self.split.model_copy(update={"strategy": strategy}),
-                "backbone": self.backbone.model_copy(update={"weights": weights}),
+                "backbone": self.backbone.model_copy(update={} if "backbone.name" in tuned else {"weights": weights}),
                 "augmentation": self.augmentation.resolve(),
-                "training": self.training.model_copy(update={"image_size": size}),
+                "early_stopping": early,
+                "tuning": self.tuning.resolve() if self.tuning else None,
+                "training": self.training.model_copy(update={} if "backbone.name" in tuned else {"image_size": size}),
             }
         )
 

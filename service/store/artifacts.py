@@ -16,7 +16,7 @@ from service.errors import ArtifactCorrupt
 from service.specs.base import new_id
 from service.store.chunks import CHUNK_BYTES, ChunkStorage, make_chunk_storage
 from service.store.engine import now_seconds
-from service.store.tables import ArtifactRow, ChunkRow
+from service.store.tables import ArtifactRow, ChunkRow, TrialRow
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,16 @@ class ArtifactIndex:
         """Leaves an owner's artifacts to the sweeper."""
         self._session.execute(
             update(ArtifactRow).where(ArtifactRow.owner_id == owner_id).values(owner_id=None, name=None, created_at=0.0)
+        )
+
+    def abandon_trials(self, job_id: str, *, but: str | None = None) -> None:
+        """Leaves what a job's trials own to the sweeper, `but` one trial's."""
+        owners = select(TrialRow.id).where(TrialRow.job_id == job_id, TrialRow.id != (but or ""))
+        self._session.execute(
+            update(ArtifactRow)
+            .where(ArtifactRow.owner_id.in_(owners))
+            .values(owner_id=None, name=None, created_at=0.0)
+            .execution_options(synchronize_session=False)
         )
 
     def find(self, owner_id: str, name: str) -> Artifact | None:

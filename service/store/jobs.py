@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from service.store.engine import now_seconds
@@ -41,6 +41,10 @@ class Jobs:
         query = select(JobRow).where(JobRow.id == job_id, JobRow.project_id == project_id)
         return self._session.scalars(query).one_or_none()
 
+    def get(self, job_id: str) -> JobRow | None:
+        """For workers."""
+        return self._session.scalars(select(JobRow).where(JobRow.id == job_id)).one_or_none()
+
     def lock(self, job_id: str) -> JobRow | None:
         """The job's row, held until the unit of work ends."""
         query = select(JobRow).where(JobRow.id == job_id).with_for_update().execution_options(populate_existing=True)
@@ -58,6 +62,9 @@ class Jobs:
         """Moves a job along the state machine and appends the event; False when it stands elsewhere."""
         if state == "running":
             values["started_at"] = func.coalesce(JobRow.started_at, now_seconds())
+            values["running_since"] = now_seconds()
+        if state in SETTLED:
+            values |= {"run_seconds": _run_seconds(), "running_since": None}
         if state in TERMINAL:
             values["finished_at"] = now_seconds()
         statement = (
@@ -75,6 +82,33 @@ class Jobs:
         Events(self._session).append(job_id, "state", state, level=level, data=data)  # type: ignore[arg-type]
         return True
 
+    def run_seconds(self, job_id: str) -> float:
+        """How long the job has run, from its first trial on and without pauses, on the database's clock."""
+        return float(self._session.execute(select(_run_seconds()).where(JobRow.id == job_id)).scalar_one())
+
+    def begin_pursuit(self, job_id: str, seconds: float) -> bool:
+        """Whether the caller is to find out what the job's next step needs; False while another one does."""
+        free = JobRow.pursued_until.is_(None) | (JobRow.pursued_until < now_seconds())
+        return self._set_pursued(job_id, now_seconds() + seconds, free)
+
+    def go_on_pursuing(self, job_id: str, seconds: float) -> None:
+        """It takes longer."""
+        self._set_pursued(job_id, now_seconds() + seconds)
+
+    def end_pursuit(self, job_id: str) -> None:
+        """It is found out, or left to somebody else."""
+        self._set_pursued(job_id, None)
+
+    def _set_pursued(self, job_id: str, until: ColumnElement[float] | None, *where: ColumnElement[bool]) -> bool:
+        statement = (
+            update(JobRow)
+            .where(JobRow.id == job_id, *where)
+            .values(pursued_until=until)
+            .returning(JobRow.id)
+            .execution_options(synchronize_session=False)
+        )
+        return self._session.execute(statement).one_or_none() is not None
+
     def without_live_trials(self) -> list[str]:
         """Jobs that are not closed though nothing of theirs is queued or running."""
         live = exists().where(TrialRow.job_id == JobRow.id, TrialRow.state.in_(("queued", "running")))
@@ -86,3 +120,7 @@ class Jobs:
     def delete(self, job_id: str) -> None:
         """Removes the job with its trials, epochs and events; artifacts are the caller's to abandon."""
         self._session.execute(delete(JobRow).where(JobRow.id == job_id))
+
+
+def _run_seconds() -> ColumnElement[float]:
+    return JobRow.run_seconds + func.coalesce(now_seconds() - JobRow.running_since, 0.0)

@@ -1,65 +1,11 @@
 """Every table. Times are seconds since 1970 on the database's clock; JSON columns hold what the API shows."""
 
-from typing import Any, ClassVar
-
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
 from service.specs.exports import ExportFormat
+from service.store.bases import Json, Labelled, Leased, Owned, Row
 from service.store.engine import now_seconds
-
-Json = dict[str, Any]
-
-
-class Row(DeclarativeBase):
-    """Base of the ORM classes; constraint names are fixed so that migrations can name them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(column_0_label)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        Json: JSON,
-        list[Json]: JSON,
-        list[str]: JSON,
-        int: BigInteger,
-    }
-
-
-class Owned:
-    """What belongs to a project and is listed newest first."""
-
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
-    created_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)
-
-
-class Labelled:
-    """What a client may name."""
-
-    name: Mapped[str | None] = mapped_column(String(120))
-    labels: Mapped[Json] = mapped_column("metadata", insert_default=dict)
-
-
-class Leased:
-    """Work that one worker holds at a time.
-
-    `lease_token` grows with each claim; every write of a worker carries the token it got.
-    """
-
-    state: Mapped[str] = mapped_column(String(16), index=True)
-    problem: Mapped[Json | None]
-    attempt: Mapped[int] = mapped_column(insert_default=0)
-    lease_owner: Mapped[str | None] = mapped_column(String(120))
-    lease_token: Mapped[int] = mapped_column(insert_default=0)
-    lease_expires_at: Mapped[float | None]
-    queued_at: Mapped[float] = mapped_column(insert_default=now_seconds())
-    started_at: Mapped[float | None]
-    finished_at: Mapped[float | None]
 
 
 class ProjectRow(Row):
@@ -92,7 +38,11 @@ class DatasetRow(Owned, Labelled, Leased, Row):
 
 
 class JobRow(Owned, Labelled, Row):
-    """One accepted training request. `events_seq` numbers its events."""
+    """One accepted training request.
+
+    `events_seq` numbers its events. `run_seconds` is how long it has run, up to `running_since` if that is set.
+    Until `pursued_until` one worker finds out what the next step of the search needs to know.
+    """
 
     __tablename__ = "jobs"
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
@@ -108,17 +58,23 @@ class JobRow(Owned, Labelled, Row):
     device: Mapped[str | None] = mapped_column(String(120))
     trials_total: Mapped[int] = mapped_column(insert_default=1)
     events_seq: Mapped[int] = mapped_column(insert_default=0)
+    run_seconds: Mapped[float] = mapped_column(insert_default=0.0)
+    running_since: Mapped[float | None]
+    pursued_until: Mapped[float | None]
     started_at: Mapped[float | None]
     finished_at: Mapped[float | None]
 
 
 class TrialRow(Leased, Row):
+    """One set of hyperparameters. `notes` is what its sampler wants to know of it later."""
+
     __tablename__ = "trials"
     __table_args__ = (UniqueConstraint("job_id", "number"),)
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     number: Mapped[int]
     params: Mapped[Json] = mapped_column(insert_default=dict)
+    notes: Mapped[Json | None]
     metrics: Mapped[Json | None]
     best_epoch: Mapped[int | None]
     stopped_by: Mapped[str | None] = mapped_column(String(20))

@@ -1,14 +1,39 @@
 """Trials and their epochs in the store."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import case, exists, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from service.store.engine import now_seconds
 from service.store.leases import Lease, LeasedRows
 from service.store.tables import EpochRow, JobRow, TrialRow
+
+
+class Glance(NamedTuple):
+    """A trial as the search sees it; `value` is None until it has succeeded."""
+
+    id: str
+    number: int
+    state: str
+    params: dict[str, Any]
+    notes: dict[str, Any] | None
+    value: float | None
+
+
+class Tally(NamedTuple):
+    """How far a job's trials are.
+
+    `fraction` sums those of live trials; `mean_seconds` is of trials that have succeeded or were pruned. `seconds`
+    and `epochs` are of the newest running trial, or of the newest.
+    """
+
+    finished: int
+    fraction: float
+    mean_seconds: float | None
+    seconds: float
+    epochs: int
 
 
 class Trials:
@@ -53,6 +78,82 @@ class Trials:
         query = select(TrialRow.id).where(TrialRow.id.in_(list(trial_ids)), TrialRow.state.in_(("queued", "running")))
         return set(self._session.scalars(query))
 
+    def glances(self, job_id: str, metric: str) -> list[Glance]:
+        """All trials of a job by number, with the `validation_…` metric at their best epochs: light for a thousand."""
+        value = TrialRow.metrics[("validation", metric.removeprefix("validation_"))].as_float()
+        query = (
+            select(TrialRow.id, TrialRow.number, TrialRow.state, TrialRow.params, TrialRow.notes, value)
+            .where(TrialRow.job_id == job_id)
+            .order_by(TrialRow.number)
+        )
+        return [Glance(*row) for row in self._session.execute(query)]
+
+    def tallies(self, job_ids: Iterable[str]) -> dict[str, Tally]:
+        """By job, in two queries however many there are."""
+        live, done = TrialRow.state.in_(("queued", "running")), TrialRow.state.in_(("succeeded", "pruned"))
+        counts = (
+            select(
+                TrialRow.job_id,
+                func.coalesce(
+                    func.max(case((TrialRow.state == "running", TrialRow.number))), func.max(TrialRow.number)
+                ),
+                func.sum(case((live, 0), else_=1)),
+                func.sum(case((live, TrialRow.fraction), else_=0.0)),
+                func.avg(case((done, TrialRow.seconds))),
+            )
+            .where(TrialRow.job_id.in_(list(job_ids)))
+            .group_by(TrialRow.job_id)
+        )
+        counted = {row[0]: row[1:] for row in self._session.execute(counts)}
+        shown = tuple_(TrialRow.job_id, TrialRow.number).in_([(job_id, row[0]) for job_id, row in counted.items()])
+        newest = (
+            select(TrialRow.job_id, TrialRow.seconds, func.count(EpochRow.epoch))
+            .outerjoin(EpochRow, EpochRow.trial_id == TrialRow.id)
+            .where(shown)
+            .group_by(TrialRow.id)
+        )
+        current = {row[0]: row[1:] for row in self._session.execute(newest)} if counted else {}
+        return {
+            job_id: Tally(int(finished), float(fraction), mean, *current[job_id])
+            for job_id, (_, finished, fraction, mean) in counted.items()
+        }
+
+    def first_failed(self, job_id: str) -> TrialRow | None:
+        """The first of a job's failed trials."""
+        failed = select(TrialRow).where(TrialRow.job_id == job_id, TrialRow.state == "failed")
+        return self._session.scalars(failed.order_by(TrialRow.number).limit(1)).one_or_none()
+
+    def curves(self, job_id: str, metric: str, epochs: Iterable[int] | None = None) -> dict[int, dict[int, float]]:
+        """By trial number, the metric by epoch; at some `epochs` only, if they are given."""
+        query = (
+            select(TrialRow.number, EpochRow.epoch, EpochRow.record[metric].as_float())
+            .join(EpochRow, EpochRow.trial_id == TrialRow.id)
+            .where(TrialRow.job_id == job_id)
+            .order_by(TrialRow.number, EpochRow.epoch)
+        )
+        if epochs is not None:
+            query = query.where(EpochRow.epoch.in_(list(epochs)))
+        curves: dict[int, dict[int, float]] = {}
+        for number, epoch, value in self._session.execute(query):
+            curves.setdefault(number, {})[epoch] = value
+        return curves
+
+    def last_values(self, job_id: str, metric: str, state: str) -> dict[int, tuple[int, float]]:
+        """By number, the last epoch and its metric, of a job's trials in that state."""
+        last = (
+            select(EpochRow.trial_id, func.max(EpochRow.epoch).label("epoch"))
+            .join(TrialRow, TrialRow.id == EpochRow.trial_id)
+            .where(TrialRow.job_id == job_id, TrialRow.state == state)
+            .group_by(EpochRow.trial_id)
+            .subquery()
+        )
+        query = (
+            select(TrialRow.number, EpochRow.epoch, EpochRow.record[metric].as_float())
+            .join(last, (last.c.trial_id == EpochRow.trial_id) & (last.c.epoch == EpochRow.epoch))
+            .join(TrialRow, TrialRow.id == EpochRow.trial_id)
+        )
+        return {number: (epoch, value) for number, epoch, value in self._session.execute(query)}
+
     def cancel_queued(self, job_id: str) -> None:
         """Ends what has not begun; what is being claimed just now is its claimer's to end."""
         queued = select(TrialRow.id).where(TrialRow.job_id == job_id, TrialRow.state == "queued")
@@ -81,7 +182,15 @@ class Trials:
         query = select(EpochRow.record).where(EpochRow.trial_id == trial_id).order_by(EpochRow.epoch)
         return list(self._session.scalars(query))
 
-    def epochs_done(self, trial_id: str) -> int:
-        """How many epochs are recorded."""
-        query = select(func.count()).where(EpochRow.trial_id == trial_id)
-        return int(self._session.execute(query).scalar_one())
+    def epochs_of_all(self, job_id: str) -> dict[str, list[dict[str, Any]]]:
+        """By trial id, all epochs in order: one query for a whole job."""
+        query = (
+            select(EpochRow.trial_id, EpochRow.record)
+            .join(TrialRow, TrialRow.id == EpochRow.trial_id)
+            .where(TrialRow.job_id == job_id)
+            .order_by(EpochRow.trial_id, EpochRow.epoch)
+        )
+        found: dict[str, list[dict[str, Any]]] = {}
+        for trial_id, record in self._session.execute(query):
+            found.setdefault(trial_id, []).append(record)
+        return found

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from service.store.artifacts import ArtifactIndex, ArtifactStore, make_artifact_store
+from service.store.bases import Row
 from service.store.datasets import Datasets
 from service.store.engine import make_engine
 from service.store.events import Events
@@ -18,7 +19,7 @@ from service.store.jobs import Jobs
 from service.store.keys import Keys
 from service.store.models import Models
 from service.store.serving import Servings
-from service.store.tables import DatasetRow, ExplanationRow, ExportRow, JobRow, PredictionRow, Row
+from service.store.tables import DatasetRow, ExplanationRow, ExportRow, JobRow, PredictionRow
 from service.store.trials import Trials
 from service.store.workers import Workers
 

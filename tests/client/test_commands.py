@@ -14,7 +14,7 @@ from client.commands.jobs import assign
 from client.demo import DemoFailed, _expect, job_spec
 from client.digits import write_digits
 from client.errors import Json, ProblemError, TunelensError
-from client.progress import metrics_table, watch
+from client.progress import JobView, metrics_table, watch
 from client.reporting import connect
 from client.sse import Event
 from service.specs.jobs import JobSpec
@@ -42,14 +42,14 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_a_job_is_shown_epoch_by_epoch(is_terminal: bool) -> None:
     output = io.StringIO()
-    view = watch(Console(file=output, force_terminal=is_terminal, width=120), EVENTS, epochs=5)
+    view = watch(Console(file=output, force_terminal=is_terminal, width=120), EVENTS, JobView(5))
     assert [row["epoch"] for row in view.rows] == [1, 2]
     assert "0.2500" in output.getvalue()
     assert "the loss is high" in output.getvalue()
 
 
 def test_an_epoch_told_twice_is_shown_once() -> None:
-    view = watch(Console(file=io.StringIO()), [epoch(1, 0.5), epoch(1, 0.4)], epochs=1)
+    view = watch(Console(file=io.StringIO()), [epoch(1, 0.5), epoch(1, 0.4)], JobView(1))
     assert [row["validation_loss"] for row in view.rows] == [0.4]
 
 

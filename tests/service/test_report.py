@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 from service.jobs.report import render_report
-from service.jobs.schemas import JobRead, Progress
+from service.jobs.schemas import EpochRead, JobRead, Progress, TrialMetrics, TrialRead
 from service.specs.diagnosis import Diagnosis, Evidence, Remedy
 from service.specs.jobs import JobSpec
+from tests.searches import search_spec
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -35,3 +36,31 @@ def test_s43_names_are_text() -> None:
     assert "2.5000" in page
     assert "0.5000" in page
     assert "<td>0.2500 to 0.7500</td>" in page
+
+
+def test_a_search_is_one_line_a_trial_and_the_best_trials_epochs() -> None:
+    progress = Progress(trials_finished=3, trials_total=3, epoch=1, epochs=1, fraction=1.0, estimated_seconds_left=None)
+    spec = search_spec({"training.learning_rate": {"low": 0.001, "high": 0.1}})
+    epoch = EpochRead(epoch=1, train_loss=0.1, validation_loss=0.25, train_accuracy=1.0, validation_accuracy=1.0,
+                      learning_rate=0.1, seconds=1.0)  # fmt: skip
+    trials = [
+        TrialRead.model_construct(
+            number=number, state=state, params={"training.learning_rate": 0.0123456} if number else {}, best_epoch=1,
+            metrics=TrialMetrics(validation={"loss": loss} if loss else None),
+            stopped_by="pruner" if state == "pruned" else "epochs", epochs=[epoch] if number == 1 else [],
+        )
+        for number, state, loss in ((0, "succeeded", 0.5), (1, "succeeded", 0.25), (2, "pruned", None))
+    ]  # fmt: skip
+    job = JobRead.model_construct(
+        id="job_1", name="search", metadata={}, state="succeeded", dataset_id="ds_1", spec=spec, warnings=[],
+        progress=progress, best_trial=1, model_id=None, metrics=None, diagnosis=None, problem=None, device=None,
+        created_at=datetime.now(UTC), started_at=None, finished_at=None,
+    )  # fmt: skip
+    page = render_report(job, trials, {"tuning_history": b"png"})
+    assert page.count("<h2>Trial ") == 1
+    assert "<h2>Trial 1: succeeded" in page
+    assert (
+        "<tr class=best><td>1</td><td>0.2500</td><td>1</td><td>epochs</td><td>training.learning_rate = 0.01235" in page
+    )
+    assert "<td>2</td><td>n/a</td><td>1</td><td>pruner</td>" in page
+    assert 'alt="tuning_history"' in page

@@ -20,8 +20,8 @@ from worker.runtime.messages import Message
 
 log = logging.getLogger(__name__)
 
-TORCH_PRELOAD = ("torch", "torchvision", "timm", "worker.training.trial", "worker.runtime.work")
-LIGHT_PRELOAD = ("PIL.Image", "worker.runtime.work")
+TORCH_PRELOAD = ("torch", "torchvision", "timm", "worker.training.trial", "worker.tuning.study", "worker.runtime.work")
+LIGHT_PRELOAD = ("PIL.Image", "worker.tuning.study", "worker.runtime.work")
 
 
 def start_fork_server(preload: Sequence[str]) -> None:

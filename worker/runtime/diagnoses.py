@@ -6,7 +6,7 @@ from typing import Any
 from service.specs.backbones import CATALOGUE, weights_known
 from service.specs.diagnosis import Diagnosis
 from service.specs.jobs import JobSpec
-from service.specs.merge_patch import merge_patch
+from service.specs.search_space import applied
 from service.store import UnitOfWork
 from service.store.tables import JobRow, TrialRow
 from worker.diagnosing.course import Course, Epoch, Scores
@@ -40,11 +40,12 @@ def _course(
     job: JobRow, trial: TrialRow, records: list[dict[str, Any]], warnings: frozenset[str], at_hand: dict[str, str]
 ) -> Course:
     metrics = trial.metrics or {}
-    spec = JobSpec.model_validate(_with_params(job.spec, trial.params or {}))
+    job_spec = JobSpec.model_validate(job.spec)
+    spec = applied(job_spec, trial.params or {})
     baseline = metrics.get("baseline") or {}
     return Course(
         spec=spec,
-        job_spec=JobSpec.model_validate(job.spec),
+        job_spec=job_spec,
         epochs=tuple(Epoch.of(record) for record in records),
         classes=len((trial.config or {}).get("classes") or baseline.get("per_class") or ()),
         train=Scores.of(metrics.get("train")),
@@ -58,16 +59,6 @@ def _course(
         problem="diverged" if trial.problem else None,
         pretrained_at_hand=frozenset(name for name, kind in at_hand.items() if kind != "none"),
     )
-
-
-def _with_params(spec: dict[str, Any], params: dict[str, Any]) -> Any:
-    """The job's spec with a trial's hyperparameters, which are named by dotted paths."""
-    for path, value in params.items():
-        patch: Any = value
-        for name in reversed(path.split(".")):
-            patch = {name: patch}
-        spec = merge_patch(spec, patch)
-    return spec
 
 
 def _announce(work: UnitOfWork, job_id: str, diagnosis: Diagnosis) -> None:

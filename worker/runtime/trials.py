@@ -2,28 +2,26 @@
 
 import json
 import logging
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from service.errors import ArtifactCorrupt, LeaseLost, WorkerLost
+from service.errors import ArtifactCorrupt, Invalid, LeaseLost, WorkerLost
 from service.specs.jobs import JobSpec
 from service.store import Artifact, Lease, UnitOfWork
-from service.store.datasets import ARCHIVE, MANIFEST
 from service.store.jobs import TERMINAL
-from worker.data.disk_cache import Entry
-from worker.runtime.advance import advance
-from worker.runtime.archives import fetch_archive, read_manifest
+from worker.runtime.assignments import Assignment, make_order, read_assignment
 from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order
 from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
+from worker.runtime.judging import best_epoch_of, is_beaten, is_hopeless, is_needless
 from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
+from worker.runtime.pursuit import pursue, take_step
 from worker.runtime.supervision import Supervisor, Watch, Wish
 from worker.runtime.work import work_trial
-from worker.training.order import TrialOrder, TrialOutcome
+from worker.training.order import TrialOutcome
 
 log = logging.getLogger(__name__)
 WALL_GRACE_SECONDS = 120.0
@@ -33,75 +31,55 @@ STOPPING_STATES = ("cancelling", "pausing", "paused", *TERMINAL)
 
 @dataclass
 class TrialRun:
-    """Runs one trial under its lease."""
+    """Runs one trial under its lease. `_over` says why its search needs no more of it."""
 
     runtime: Runtime
     lease: Lease
     device: Device
+    _over: Literal["pruner", "target"] | None = field(default=None, init=False)
+    _task: Assignment = field(init=False)
+    _spec: JobSpec = field(init=False)
 
     def run(self) -> None:
         """Ends with the trial finished, failed, or back in the queue; writes nothing once the lease is lost."""
         try:
             with LeaseKeeper(self._renew, self.runtime.settings.heartbeat_seconds):
+                self._task = read_assignment(self.runtime, self.lease)
+                if self._task.tuning:
+                    pursue(self.runtime, self._task.job_id)
                 self._conclude(self._ending())
+            if self._task.tuning:
+                pursue(self.runtime, self._task.job_id)
         except LeaseLost:
             log.warning("trial %s is somebody else's now", self.lease.row_id)
 
     def _ending(self) -> Ending:
         try:
-            order, archive = self._order()
+            order, archive = make_order(self.runtime, self.lease, self.device, self._task)
         except ArtifactCorrupt as error:
             return Crashed(error.detail)
+        except Invalid as error:
+            return Failed(error.to_problem())
         except OSError as error:
             log.exception("trial %s cannot be prepared", self.lease.row_id)
             return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
+        self._spec = order.spec
         with archive:
             child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
             return Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
-
-    def _order(self) -> tuple[TrialOrder, Entry]:
-        """The order, and the archive that it names, to be closed when the trial is over."""
-        settings, store = self.runtime.settings, self.runtime.store
-        with store.read() as work:
-            trial = work.trials.get(self.lease.row_id)
-            job = work.jobs.lock(trial.job_id)
-            assert job is not None
-            self._job_id, self._number = job.id, trial.number
-            self._spec = JobSpec.model_validate(job.spec)
-            archive = work.artifacts.find(job.dataset_id or "", ARCHIVE)
-            manifest = work.artifacts.find(job.dataset_id or "", MANIFEST)
-            digest = job.dataset_digest
-        if archive is None or manifest is None:
-            raise ArtifactCorrupt("The dataset is gone.")
-        scratch = settings.scratch / "trials" / self.lease.row_id
-        scratch.mkdir(parents=True, exist_ok=True)
-        samples = read_manifest(store, manifest)
-        fetched = fetch_archive(store, archive, self.runtime.cache)
-        order = TrialOrder(
-            spec=self._spec,
-            archive=fetched.path,
-            manifest=samples,
-            dataset_digest=digest,
-            scratch=scratch,
-            cache=self.runtime.cache,
-            sources=self.runtime.weight_sources,
-            device=self.device.name,
-            threads=self.device.threads,
-        )
-        return order, fetched
 
     def _watch(self) -> Watch:
         settings = self.runtime.settings
         return Watch(
             heartbeat_seconds=settings.heartbeat_seconds,
             grace_seconds=settings.cancel_grace_seconds,
-            wall_seconds=self._spec.limits.wall_seconds + WALL_GRACE_SECONDS,
+            wall_seconds=max(0.0, self._task.seconds_left) + WALL_GRACE_SECONDS,
             stall_seconds=settings.stall_seconds,
             memory_bytes=settings.memory_limit_bytes,
         )
 
     def _wish(self) -> Wish:
-        return "stop" if self.runtime.draining.is_set() else "go_on"
+        return "stop" if self.runtime.draining.is_set() or self._over else "go_on"
 
     def _renew(self) -> None:
         with self.runtime.store.work(quick=True) as work:
@@ -110,26 +88,42 @@ class TrialRun:
     def _beat(self) -> Wish:
         with self.runtime.store.work(quick=True) as work:
             work.trials.leases.renew(self.lease)
-            state = work.jobs.state_of(self._job_id)
-        return "stop" if state is None or state in STOPPING_STATES else "go_on"
+            state = work.jobs.state_of(self._task.job_id)
+            if is_needless(work, self._task):
+                self._over = "target"
+        return "stop" if state is None or state in STOPPING_STATES or self._over else "go_on"
 
     def _record(self, report: Report) -> None:
+        is_new = False
         with self.runtime.store.work(quick=True) as work:
             match report.kind:
                 case "progress":
                     work.trials.leases.write(self.lease, fraction=float(report.payload["fraction"]))
                 case "epoch":
-                    self._record_epoch(work, report.payload)
+                    is_new = self._record_epoch(work, report.payload)
                 case _:
                     work.trials.leases.renew(self.lease)
                     level = "warning" if report.kind == "warning" else "info"
-                    data = {"number": self._number, **report.payload}
-                    work.events.append(self._job_id, report.kind, report.message, level=level, data=data)  # type: ignore[arg-type]
+                    data = {"number": self._task.number, **report.payload}
+                    work.events.append(self._task.job_id, report.kind, report.message, level=level, data=data)  # type: ignore[arg-type]
+        if is_new and report.payload["epoch"] < self._spec.training.epochs:
+            self._judge()
 
-    def _record_epoch(self, work: UnitOfWork, record: dict[str, Any]) -> None:
-        if work.trials.record_epoch(self.lease, record):
+    def _record_epoch(self, work: UnitOfWork, record: dict[str, Any]) -> bool:
+        is_new = work.trials.record_epoch(self.lease, record)
+        if is_new:
             message = f"epoch {record['epoch']}: validation loss {record['validation_loss']:.4f}"
-            work.events.append(self._job_id, "epoch", message, data={"number": self._number, **record})
+            work.events.append(self._task.job_id, "epoch", message, data={"number": self._task.number, **record})
+        return is_new
+
+    def _judge(self) -> None:
+        """Asks the pruner about the trial's epochs so far."""
+        if self._task.tuning and is_hopeless(self.runtime.store, self._task, self._epochs()):
+            self._over = "pruner"
+
+    def _epochs(self) -> list[dict[str, Any]]:
+        with self.runtime.store.read() as work:
+            return work.trials.epochs(self.lease.row_id)
 
     def _conclude(self, ending: Ending) -> None:
         match ending:
@@ -145,7 +139,9 @@ class TrialRun:
     def _succeed(self, outcome: TrialOutcome) -> None:
         """Keeps the files, then the rows: success is recorded once every byte is stored."""
         stored: dict[str, Artifact] = {}
-        for file in outcome.files:
+        with self.runtime.store.read() as work:
+            kept = [] if is_beaten(work, self._task, outcome.metrics) else outcome.files
+        for file in kept:
             with file.path.open("rb") as source:
                 stored[file.name] = self.runtime.store.artifacts.write(source, file.media_type)
         config = json.loads(_path_of(outcome, "config.json").read_text())
@@ -171,67 +167,36 @@ class TrialRun:
         with self.runtime.store.work() as work:
             ended = work.trials.leases.charge(self.lease, self.runtime.settings.max_attempts, problem)
             state = "failed" if ended else "queued"
-            data = {"number": self._number, "state": state, "reason": reason}
-            work.events.append(self._job_id, "trial", f"trial {self._number}: {reason}", level="warning", data=data)
-            advance(work, self._job_id)
+            data = {"number": self._task.number, "state": state, "reason": reason}
+            message = f"trial {self._task.number}: {reason}"
+            work.events.append(self._task.job_id, "trial", message, level="warning", data=data)
+            take_step(work, self.runtime.nudges, self._task.job_id)
 
     def _give_back(self) -> None:
         with self.runtime.store.work() as work:
-            state = work.jobs.state_of(self._job_id)
-            if state in ("cancelling", *TERMINAL, None):
+            state = work.jobs.state_of(self._task.job_id)
+            if state in ("cancelling", *TERMINAL, None) or self._over == "target":
                 self._end(work, "cancelled")
                 return
+            if self._over == "pruner":
+                best = best_epoch_of(self._task, work.trials.epochs(self.lease.row_id))
+                self._end(work, "pruned", stopped_by="pruner", best_epoch=best)
+                return
             work.trials.leases.release(self.lease)
-            message = f"trial {self._number} was put back after its last checkpoint"
-            work.events.append(self._job_id, "trial", message, data={"number": self._number, "state": "queued"})
-            advance(work, self._job_id)
+            message = f"trial {self._task.number} was put back after its last checkpoint"
+            data = {"number": self._task.number, "state": "queued"}
+            work.events.append(self._task.job_id, "trial", message, data=data)
+            take_step(work, self.runtime.nudges, self._task.job_id)
 
     def _end(self, work: UnitOfWork, state: str, **values: Any) -> None:
         work.trials.leases.finish(self.lease, state, **values)
         level = "error" if state == "failed" else "info"
-        data = {"number": self._number, "state": state} | {
+        data = {"number": self._task.number, "state": state} | {
             key: values[key] for key in ("problem", "best_epoch", "stopped_by") if key in values
         }
-        message = f"trial {self._number} {state}"
-        work.events.append(self._job_id, "trial", message, level=level, data=data)  # type: ignore[arg-type]
-        advance(work, self._job_id)
-
-
-def claim_trial(runtime: Runtime) -> Lease | None:
-    """The next trial for this worker; its job runs from here on."""
-    while True:
-        with runtime.store.work() as work:
-            lease = work.trials.claim(runtime.worker_id, runtime.settings.lease_seconds)
-            if lease is None or _begin(work, lease):
-                return lease
-
-
-def _begin(work: UnitOfWork, lease: Lease) -> bool:
-    """Says that the trial runs; puts it back where its job was paused or cancelled in the very moment of the claim."""
-    trial = work.trials.get(lease.row_id)
-    job = work.jobs.lock(trial.job_id)
-    if job is None or job.state in ("cancelling", *TERMINAL):
-        work.trials.leases.finish(lease, "cancelled")
-        advance(work, trial.job_id)
-        return False
-    if job.state not in ("queued", "running"):
-        work.trials.leases.release(lease)
-        advance(work, trial.job_id)
-        return False
-    work.jobs.move(trial.job_id, "running")
-    data = {"number": trial.number, "state": "running", "attempt": trial.attempt}
-    work.events.append(trial.job_id, "trial", f"trial {trial.number} running", data=data)
-    return True
-
-
-def remove_old_scratch(runtime: Runtime) -> None:
-    """Removes the scratch of trials that can no longer go on from it."""
-    folders = {path.name: path for path in (runtime.settings.scratch / "trials").glob("*")}
-    if folders:
-        with runtime.store.read() as work:
-            live = work.trials.live(folders)
-        for name in folders.keys() - live:
-            shutil.rmtree(folders[name], ignore_errors=True)
+        message = f"trial {self._task.number} {state}"
+        work.events.append(self._task.job_id, "trial", message, level=level, data=data)  # type: ignore[arg-type]
+        take_step(work, self.runtime.nudges, self._task.job_id)
 
 
 def _path_of(outcome: TrialOutcome, name: str) -> Path:

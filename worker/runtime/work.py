@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import Stopped
+from service.specs.jobs import JobSpec
 from worker.data.image_validation import ImageValidation, validate_images
 from worker.exporting.order import ExportOrder
 from worker.runtime.child import Reporter
 from worker.training.order import TrialOrder, TrialOutcome
+from worker.tuning.records import Proposal, Record
 
 REPORT_EVERY = 50
 
@@ -17,6 +19,14 @@ class ValidationOrder:
     """A dataset to look through."""
 
     archive: Path
+
+
+@dataclass(frozen=True)
+class SearchOrder:
+    """A search to look at."""
+
+    spec: JobSpec
+    records: list[Record]
 
 
 def work_trial(order: TrialOrder, reporter: Reporter) -> TrialOutcome:
@@ -48,3 +58,17 @@ def work_validation(order: ValidationOrder, reporter: Reporter) -> ImageValidati
             reporter.progress(0, done / max(1, total))
 
     return validate_images(order.archive, progress=progress)
+
+
+def work_proposal(order: SearchOrder, _reporter: Reporter) -> Proposal:
+    """Asks the sampler for the trial after `order.records`."""
+    from worker.tuning.study import ask
+
+    return ask(order.spec, order.records)
+
+
+def work_pictures(order: SearchOrder, _reporter: Reporter) -> dict[str, bytes]:
+    """Draws the search."""
+    from worker.tuning.pictures import draw_search
+
+    return draw_search(order.spec, order.records)

@@ -10,11 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Lease
-from worker.runtime.advance import advance
+from worker.runtime.claims import claim_trial, remove_old_scratch
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
 from worker.runtime.exports import ExportRun
-from worker.runtime.trials import TrialRun, claim_trial, remove_old_scratch
+from worker.runtime.pursuit import pursue
+from worker.runtime.trials import TrialRun
 from worker.runtime.validations import ValidationRun
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,7 @@ def advance_jobs(runtime: Runtime) -> None:
         job_ids = work.jobs.without_live_trials()
     for job_id in job_ids:
         try:
-            with runtime.store.work() as work:
-                advance(work, job_id)
+            pursue(runtime, job_id)
         except Exception:
             log.exception("job %s cannot be advanced", job_id)
 

@@ -5,7 +5,7 @@ from sqlalchemy import inspect
 
 from service.store import Store
 from service.store.migrate import alembic_config, upgrade
-from service.store.tables import Row
+from service.store.bases import Row
 from tests.rows import add_job, add_project
 
 

@@ -8,9 +8,9 @@ from service.settings import Settings
 from service.store import Store
 from tests.nudges import Recorded
 from tests.rows import add_job, add_project
+from worker.runtime.claims import _begin, claim_trial, remove_old_scratch
 from worker.runtime.context import Runtime
 from worker.runtime.devices import visible_devices
-from worker.runtime.trials import _begin, claim_trial, remove_old_scratch
 
 
 def make_runtime(store: Store, data_dir: Path) -> Runtime:
