@@ -147,7 +147,7 @@ def test_what_follows_from_a_tuned_field_follows_it_in_each_trial() -> None:
     assert (spec.training.backbone_learning_rate, spec.backbone.weights, spec.training.image_size) == (None, None, None)
     params = {"training.learning_rate": 0.02, "backbone.name": "resnet18"}
     alone = trial_spec(spec, params, median_side=100)
-    assert (alone.training.learning_rate, alone.training.backbone_learning_rate) == (0.02, 0.02)
+    assert (alone.training.learning_rate, alone.training.backbone_learning_rate) == (0.02, None)
     assert (alone.backbone.name, alone.backbone.weights, alone.training.image_size) == ("resnet18", "pretrained", 128)
     assert alone.tuning is None
     assert alone.resolve(median_side=7, has_predefined_split=True) == alone
