@@ -9,14 +9,16 @@ from service.errors import ArtifactCorrupt, Invalid
 from service.specs.jobs import JobSpec
 from service.specs.search_space import trial_spec
 from service.specs.tuning import TuningSpec
-from service.store import Lease
+from service.store import Lease, UnitOfWork
 from service.store.datasets import ARCHIVE, MANIFEST
 from service.store.tables import DatasetRow, TrialRow
 from worker.data.disk_cache import Entry
 from worker.runtime.archives import fetch_archive, read_manifest
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
-from worker.training.order import TrialOrder
+from worker.runtime.search import records_of
+from worker.training.order import ToBeat, TrialOrder
+from worker.tuning.records import best_of
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def make_order(runtime: Runtime, lease: Lease, device: Device, assignment: Assig
         dataset = work.session.get(DatasetRow, assignment.dataset_id)
         archive = work.artifacts.find(assignment.dataset_id, ARCHIVE)
         manifest = work.artifacts.find(assignment.dataset_id, MANIFEST)
+        to_beat = _to_beat(work, assignment)
     if dataset is None or archive is None or manifest is None:
         raise ArtifactCorrupt("The dataset is gone.")
     spec = _effective(assignment, dataset)
@@ -95,8 +98,17 @@ def make_order(runtime: Runtime, lease: Lease, device: Device, assignment: Assig
         sources=runtime.weight_sources,
         device=device.name,
         threads=device.threads,
+        to_beat=to_beat,
     )
     return order, fetched
+
+
+def _to_beat(work: UnitOfWork, assignment: Assignment) -> ToBeat | None:
+    if assignment.tuning is None:
+        return None
+    metric = assignment.tuning.metric
+    best = best_of(metric, records_of(work.trials.glances(assignment.job_id, metric)))
+    return ToBeat(metric, best.value) if best is not None and best.value is not None else None
 
 
 def _effective(assignment: Assignment, dataset: DatasetRow) -> JobSpec:

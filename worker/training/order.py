@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from service.specs.datasets import Manifest
 from service.specs.jobs import JobSpec
+from service.specs.tuning import Monitor
 from worker.backbones.sources import WeightSources
 from worker.data.disk_cache import DiskCache
 
@@ -26,6 +27,7 @@ class TrialOrder:
         cache: shared by trials on this machine: decoded images and what frozen parts make of them.
         device: `cpu` or `cuda:<index>`.
         threads: for torch's operators, decoding, and loading on CUDA.
+        to_beat: the best of the job's other trials; of a trial that is worse only the configuration is written.
     """
 
     spec: JobSpec
@@ -37,6 +39,15 @@ class TrialOrder:
     sources: WeightSources
     device: str = "cpu"
     threads: int = 1
+    to_beat: "ToBeat | None" = None
+
+
+@dataclass(frozen=True)
+class ToBeat:
+    """A metric that epochs report, and its best value so far."""
+
+    metric: Monitor
+    value: float
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import torch
 
 from service.specs.auto import settled
 from service.specs.jobs import TrainingSpec
-from worker.backbones.trained import save_trained
+from service.specs.tuning import is_better
+from worker.backbones.trained import CONFIG_FILE, save_trained
 from worker.data.splits import paths_of
 from worker.training.automatic import FINDER_FILE, decided
 from worker.training.card import write_card
@@ -72,6 +73,8 @@ def _write(setting: Setting, fitted: Fitted, scored: Scored) -> list[OutputFile]
     folder, order = setting.order.scratch, setting.order
     setting.trained.network.eval()
     save_trained(setting.trained, folder, dropout=order.spec.backbone.dropout, training=_effective(order.spec.training))
+    if _is_beaten(order, scored):
+        return [OutputFile(CONFIG_FILE, _MEDIA_TYPES[".json"], folder / CONFIG_FILE)]
     confusion = scored.metrics["test"]["confusion_matrix"]
     matrix = {"split": "test", "classes": setting.trained.classes, "matrix": confusion}
     curves = {"best_epoch": fitted.best_epoch, "epochs": [vars(record) for record in fitted.curve]}
@@ -93,6 +96,15 @@ def _write(setting: Setting, fitted: Fitted, scored: Scored) -> list[OutputFile]
         *([FINDER_FILE] if (folder / FINDER_FILE).is_file() else []),
     ]
     return [OutputFile(name, _MEDIA_TYPES[Path(name).suffix], folder / name) for name in names]
+
+
+def _is_beaten(order: TrialOrder, scored: Scored) -> bool:
+    """Whether another trial of the job is better: nobody will ask for more of this one than its scores."""
+    if order.to_beat is None:
+        return False
+    metric = order.to_beat.metric
+    mine: float = scored.metrics["validation"][metric.removeprefix("validation_")]
+    return is_better(metric, order.to_beat.value, mine)
 
 
 def _effective(training: TrainingSpec) -> dict[str, object]:

@@ -4,8 +4,8 @@ from alembic import command
 from sqlalchemy import inspect
 
 from service.store import Store
-from service.store.migrate import alembic_config, upgrade
 from service.store.bases import Row
+from service.store.migrate import alembic_config, upgrade
 from tests.rows import add_job, add_project
 
 
