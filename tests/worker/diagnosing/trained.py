@@ -12,6 +12,7 @@ from service.errors import Diverged
 from service.specs.jobs import JobSpec
 from tests.worker.training.orders import RecordingSink, png, spec, write_archive
 from worker.backbones.sources import WeightSources
+from worker.data.disk_cache import DiskCache
 from worker.diagnosing.course import Course, Epoch, Scores
 from worker.training.order import TrialOrder, TrialOutcome
 from worker.training.trial import run_trial
@@ -69,7 +70,7 @@ def train(folder: Path, job: JobSpec, picture: Picture, **data: Any) -> Course:
         manifest=manifest,
         dataset_digest=hashlib.sha256(archive.read_bytes()).hexdigest(),
         scratch=folder / "scratch",
-        cache=folder / "cache",
+        cache=DiskCache(folder / "cache", budget_bytes=10**9),
         sources=WeightSources(),
     )
     sink = RecordingSink()
