@@ -16,7 +16,7 @@ from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch
 from service.specs.points import trials_planned
 from service.specs.tasks import ADVANCE_JOB, RUN_TRIALS
-from service.store import Artifact, UnitOfWork
+from service.store import Artifact, Store, UnitOfWork
 from service.store.jobs import TERMINAL
 from service.store.pages import PageQuery
 from service.store.tables import JobRow, TrialRow
@@ -132,10 +132,19 @@ def trials(work: UnitOfWork, project_id: str, job_id: str) -> TrialList:
     return TrialList(data=[TrialRead.from_row(row, epochs.get(row.id, [])) for row in work.trials.of(job_id)])
 
 
-def trial(work: UnitOfWork, project_id: str, job_id: str, number: int) -> TrialRead:
-    """One trial; raises `NotFound`."""
-    _find(work, project_id, job_id)
-    row = work.trials.find(job_id, number)
+def find_trial(store: Store, project_id: str, job_id: str, number: int) -> str:
+    """A trial's id; raises `NotFound`."""
+    with store.read() as work:
+        _find(work, project_id, job_id)
+        row = work.trials.find(job_id, number)
+    if row is None:
+        raise NotFound("The job has no such trial.")
+    return row.id
+
+
+def trial(work: UnitOfWork, trial_id: str) -> TrialRead:
+    """One trial, by the id that `find_trial` gave; raises `NotFound` when it was deleted since."""
+    row = work.session.get(TrialRow, trial_id)
     if row is None:
         raise NotFound("The job has no such trial.")
     return TrialRead.from_row(row, work.trials.epochs(row.id))

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Path, Response
 from fastapi.responses import HTMLResponse
+from starlette.concurrency import run_in_threadpool
 
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import (
@@ -99,9 +100,12 @@ def list_trials(job_id: str, work: Work, caller: Caller) -> TrialList:
 
 
 @router.get("/{job_id}/trials/{number}", responses=error_docs(NotFound))
-def read_trial(job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], work: Work, caller: Caller) -> TrialRead:
+async def read_trial(
+    job_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)], caller: Caller, desk: Waiting, store: Stored
+) -> TrialRead:
     """One trial with its epochs."""
-    return actions.trial(work, caller.project_id, job_id, number)
+    trial_id = await run_in_threadpool(actions.find_trial, store, caller.project_id, job_id, number)
+    return await desk.settled(actions.trial, trial_id)
 
 
 @router.get("/{job_id}/plots/{plot}.{form}", response_class=Response, responses=error_docs(NotFound, Conflict))

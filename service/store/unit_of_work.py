@@ -19,14 +19,14 @@ from service.store.jobs import Jobs
 from service.store.keys import Keys
 from service.store.models import Models
 from service.store.serving import Servings
-from service.store.tables import DatasetRow, ExplanationRow, ExportRow, JobRow, PredictionRow
+from service.store.tables import DatasetRow, ExplanationRow, ExportRow, JobRow, PredictionRow, TrialRow
 from service.store.trials import Trials
 from service.store.workers import Workers
 
 log = logging.getLogger(__name__)
 STATEFUL: dict[str, type[Row]] = {
     **{"ds": DatasetRow, "job": JobRow, "prd": PredictionRow, "exp": ExplanationRow},
-    "xpt": ExportRow,
+    **{"xpt": ExportRow, "trl": TrialRow},
 }
 
 
