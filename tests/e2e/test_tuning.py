@@ -61,7 +61,7 @@ def test_a_random_search_from_plan_to_pictures(live: Live, dataset: str) -> None
         history = http.get(f"/v1/jobs/{job['id']}/plots/tuning_history.json").json()["trials"]
         assert [trial["value"] for trial in history] == losses
         report = http.get(f"/v1/jobs/{job['id']}/report").text
-        assert report.count("data:image/png") == 5
+        assert report.count("data:image/png") == 6
         assert "as written" in report
         config = http.get(f"/v1/models/{job['model_id']}/artifacts/card.md").text
         rate = trials[job["best_trial"]]["params"].get("training.learning_rate", 0.003)
