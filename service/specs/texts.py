@@ -1,0 +1,31 @@
+"""What is known of a text dataset."""
+
+from pydantic import Field
+
+from service.specs.base import Spec
+from service.specs.datasets import ClassCount
+
+
+class TextManifest(Spec):
+    """What validation decided about texts; written once, read by trials.
+
+    Attributes:
+        text, target: names of the columns in the upload.
+        classes: sorted; the order of a model's outputs.
+        columns: the upload's other columns: groups and times of a split.
+    """
+
+    text: str
+    target: str
+    classes: list[str]
+    columns: list[str] = Field(default_factory=list)
+    samples: int
+
+
+class TextProfile(Spec):
+    """What validation found; `median_tokens` and `longest_tokens` by the default backbone's tokenizer."""
+
+    samples: int
+    classes: list[ClassCount] = Field(default_factory=list)
+    median_tokens: int
+    longest_tokens: int

@@ -1,0 +1,51 @@
+"""The local surrogate of LIME, whatever was perturbed (Ribeiro et al. 2016, section 3.4)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A weighted ridge regression of a model's answers on what was present.
+
+    Attributes:
+        weights: [m], one per interpretable component.
+        r2: weighted coefficient of determination on the perturbations; 1 where the answers do not vary.
+        local_prediction: of the surrogate, at the input itself.
+    """
+
+    weights: Floats
+    intercept: float
+    r2: float
+    local_prediction: float
+
+    def to_fit(self) -> dict[str, float]:
+        """As an explanation's `fit` shows it."""
+        return {"r2": self.r2, "intercept": self.intercept, "local_prediction": self.local_prediction}
+
+
+def fit_surrogate(components: Floats, answers: Floats, proximity: Floats, *, ridge: float = 1.0) -> Surrogate:
+    """Fits the surrogate.
+
+    Args:
+        components: [n, m] the perturbations in interpretable terms; row 0 is the input itself.
+        answers: [n] of the model for one target.
+        proximity: [n] > 0, the weight of each perturbation.
+        ridge: weight of the squared coefficients, as scikit-learn's `alpha`.
+    """
+    model = Ridge(alpha=ridge).fit(components, answers, sample_weight=proximity)
+    spread = float(np.average((answers - np.average(answers, weights=proximity)) ** 2, weights=proximity))
+    r2 = float(model.score(components, answers, sample_weight=proximity)) if spread > 1e-18 else 1.0
+    local = float(model.predict(components[:1])[0])
+    return Surrogate(np.asarray(model.coef_, dtype=np.float64), float(model.intercept_), r2, local)
+
+
+def exponential_proximity(distances: Floats, width: float) -> Floats:
+    """[n]: sqrt(exp(-d² / width²)), LIME's kernel."""
+    result: Floats = np.sqrt(np.exp(-(distances**2) / width**2))
+    return result
