@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from service.specs.datasets import ImageSample, Manifest
 from service.specs.jobs import JobSpec
+from service.specs.resolving import DatasetFacts, resolve
 from worker.backbones.sources import WeightSources
 from worker.data.disk_cache import DiskCache
 from worker.training.order import EpochRecord, TrialOrder
@@ -45,7 +46,7 @@ def digits_order(folder: Path, *, threads: int, scratch: str = "scratch", **spec
             digest = hashlib.sha256(buffer.getvalue()).hexdigest()
             samples.append(ImageSample(path=path, label=str(target), sha256=digest))
     (folder / scratch).mkdir(exist_ok=True)
-    job = JobSpec(dataset_id="ds_digits", **spec).resolve(median_side=32, has_predefined_split=False)
+    job = resolve(JobSpec(dataset_id="ds_digits", **spec), DatasetFacts(median_side=32))
     return TrialOrder(
         spec=job,
         archive=archive,

@@ -18,6 +18,7 @@ from typing import Any
 from service.specs.base import new_id
 from service.specs.jobs import JobSpec
 from service.specs.points import random_point
+from service.specs.resolving import DatasetFacts, resolve
 from service.store import Store
 from service.store.migrate import upgrade
 from service.store.tables import DatasetRow, EpochRow, JobRow, TrialRow
@@ -36,7 +37,7 @@ SPACE: dict[str, Any] = {
 def make_spec(**tuning: Any) -> JobSpec:
     request = {"dataset_id": "ds_x", "backbone": {"name": "small_cnn"},
                "tuning": {"space": SPACE, "trials": 1000, **tuning}}  # fmt: skip
-    return JobSpec.model_validate(request).resolve(median_side=32, has_predefined_split=False)
+    return resolve(JobSpec.model_validate(request), DatasetFacts(median_side=32))
 
 
 def add_search(store: Store, spec: JobSpec, *, trials: int, epochs: int) -> str:

@@ -2,6 +2,7 @@
 
 from service.specs.base import new_id
 from service.specs.jobs import BackboneSpec, JobSpec
+from service.specs.resolving import DatasetFacts, resolve
 from service.store import Store
 from service.store.tables import DatasetRow, JobRow, ModelRow, PredictionRow, TrialRow
 
@@ -24,7 +25,7 @@ def add_job(store: Store, project_id: str, *, trials: int = 1) -> tuple[str, lis
     """A queued job on a ready dataset; its id and its trials' ids."""
     dataset_id = add_dataset(store, project_id, "ready")
     spec = JobSpec(dataset_id=dataset_id, backbone=BackboneSpec(name="simple_nn"))
-    resolved = spec.resolve(median_side=32, has_predefined_split=False)
+    resolved = resolve(spec, DatasetFacts(median_side=32))
     job = JobRow(
         id=new_id("job"),
         project_id=project_id,

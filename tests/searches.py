@@ -5,6 +5,7 @@ from typing import Any
 
 from service.specs.jobs import JobSpec
 from service.specs.points import early_params
+from service.specs.resolving import DatasetFacts, resolve
 from service.specs.search_space import Params
 
 SPACE: dict[str, Any] = {
@@ -24,7 +25,7 @@ def search_spec(space: dict[str, Any] | None = None, *, training: dict[str, Any]
         "tuning": {"space": SPACE if space is None else space, **more},
         **fields,
     }
-    return JobSpec.model_validate(request).resolve(median_side=32, has_predefined_split=False)
+    return resolve(JobSpec.model_validate(request), DatasetFacts(median_side=32))
 
 
 def loss(params: Params) -> float:

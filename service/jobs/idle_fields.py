@@ -3,14 +3,34 @@
 from collections.abc import Iterator
 
 from service.specs.datasets import Warning
-from service.specs.jobs import JobSpec
+from service.specs.jobs import BackboneSpec, JobSpec, TrainingSpec
 
 _CODE = "no-effect"
+USED_BY = {
+    "gradient_boosting": {"epochs", "learning_rate", "class_weights"},
+    "random_forest": {"epochs", "class_weights"},
+    "linear": {"epochs", "class_weights"},
+}
+"""Of `training`; estimators that are not trained by gradients."""
 
 
 def idle_fields(spec: JobSpec) -> Iterator[Warning]:
     """A warning for each; what the backbone itself cannot do is refused before."""
-    backbone, training = spec.backbone, spec.training
+    if spec.backbone is not None:
+        yield from _of_backbone(spec.backbone, spec.training)
+    used = USED_BY.get(spec.estimator.kind) if spec.estimator else None
+    for name, field in TrainingSpec.model_fields.items():
+        is_set = getattr(spec.training, name) != field.default
+        elsewhere = name in ("image_size", "max_tokens")
+        if is_set and not elsewhere and used is not None and name not in used and spec.estimator is not None:
+            yield Warning(code=_CODE, message=f"training.{name} does nothing for {spec.estimator.kind}.")
+    if spec.training.image_size is not None and spec.problem != "image_classification":
+        yield Warning(code=_CODE, message="training.image_size does nothing without images.")
+    if spec.training.max_tokens is not None and spec.problem != "text_classification":
+        yield Warning(code=_CODE, message="training.max_tokens does nothing without texts.")
+
+
+def _of_backbone(backbone: BackboneSpec, training: TrainingSpec) -> Iterator[Warning]:
     if backbone.trainable == "head":
         set_fields = {
             "backbone.stochastic_depth": backbone.stochastic_depth,

@@ -1,17 +1,23 @@
 """From a posted spec to what will happen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 from service.errors import BudgetExceeded, Conflict, Fault, Invalid, TargetInvalid, UnknownBackbone, UnknownReference
 from service.jobs.idle_fields import idle_fields
 from service.jobs.schemas import CostEstimate, JobPlan, SampledTrial
+from service.problems import invalid
 from service.specs.archive_paths import show_path
-from service.specs.backbones import CATALOGUE, Backbone, weights_known
-from service.specs.datasets import SPLITS, ImageProfile, Warning
-from service.specs.jobs import JobSpec, SplitSpec
+from service.specs.backbones import CATALOGUE, weights_known
+from service.specs.datasets import SPLITS, Modality, Warning
+from service.specs.jobs import NETWORK_PROBLEMS, JobSpec, SplitSpec
 from service.specs.points import early_params, trials_planned
+from service.specs.resolving import DatasetFacts, resolve
 from service.specs.search_space import largest
 from service.specs.space_faults import space_faults
+from service.specs.split_columns import split_columns
 from service.store import UnitOfWork
 from service.store.tables import DatasetRow
 
@@ -19,6 +25,8 @@ SMALL_TRAIN_SPLIT = 100
 SHOWN_TRIALS = 5
 MOST_PIXELS = 10**15
 """Pixels of samples that a job may train on: 1,000 trials of 30 epochs over 600,000 samples of 224 x 224."""
+MOST_PASSES = 10**12
+"""Passes of samples, where there are no pixels: 1,000 trials of 1,000 epochs over a million."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Plan:
     spec: JobSpec
     dataset: DatasetRow
     warnings: list[Warning]
-    profile: ImageProfile
+    facts: DatasetFacts
 
     def to_body(self) -> JobPlan:
         """As `dry_run` answers."""
@@ -39,9 +47,11 @@ class Plan:
     def cost(self) -> CostEstimate:
         """At most: every trial, every epoch, the largest values of what is tuned."""
         split, trials = self.spec.split, trials_planned(self.spec)
-        train = round(self.profile.samples * (1 - split.validation - split.test))
+        train = round(self.facts.samples * (1 - split.validation - split.test))
         epochs: int = largest(self.spec, "training.epochs")
-        size: int = largest(self.spec, "training.image_size") or CATALOGUE[self.spec.backbone.name].input_size
+        size = 0
+        if self.spec.problem == "image_classification":
+            size = largest(self.spec, "training.image_size") or CATALOGUE[self.spec.network.name].input_size
         passes = train * epochs * trials
         return CostEstimate(trials=trials, epochs=epochs, train_samples=train, sample_passes=passes,
                             pixels=passes * size * size)  # fmt: skip
@@ -53,30 +63,48 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
     Raises:
         UnknownReference: no such dataset in this project.
         Conflict: the dataset is not ready.
-        TargetInvalid: the dataset does not have what the split needs.
+        TargetInvalid: the dataset does not have what the problem or the split needs.
         UnknownBackbone: not in the catalogue, or its weights are not at hand.
-        Invalid: the search space does not fit the spec.
-        BudgetExceeded: it costs more than `MOST_PIXELS`.
+        Invalid: the spec does not fit the dataset, or the search space the spec.
+        BudgetExceeded: it costs more than `MOST_PIXELS` or `MOST_PASSES`.
     """
-    entry = _backbone(work, spec)
     dataset = work.datasets.find(project_id, spec.dataset_id, lock=True)
     if dataset is None:
         fault = Fault(("body", "dataset_id"), "unknown-reference", "no such dataset")
         raise UnknownReference("The dataset is unknown.", errors=[fault])
     if dataset.state != "ready":
         raise Conflict(f"The dataset is `{dataset.state}`; a job can use it once it is `ready`.")
-    profile = ImageProfile.model_validate(dataset.profile)
-    _check_split(spec.split, profile)
-    resolved = spec.resolve(
-        median_side=min(profile.median_width, profile.median_height),
-        has_predefined_split=profile.has_predefined_split,
-    )
+    facts = DatasetFacts.of(dataset.modality, dataset.profile or {})
+    _check_problem(spec, dataset.modality, facts)
+    _check_split(spec.split, dataset, facts)
+    resolved = _resolved(spec, facts)
+    if resolved.backbone is not None:
+        _check_backbone(work, resolved)
     _check_space(work, resolved)
-    planned = Plan(resolved, dataset, list(_warnings(resolved, entry, profile)), profile)
-    if planned.cost.pixels > MOST_PIXELS:
-        fault = Fault(("body",), "budget", f"trials x epochs x train samples x pixels must not pass {MOST_PIXELS:.0e}")
-        raise BudgetExceeded("The job is too large.", errors=[fault])
+    planned = Plan(resolved, dataset, list(_warnings(resolved, facts)), facts)
+    if planned.cost.pixels > MOST_PIXELS or planned.cost.sample_passes > MOST_PASSES:
+        rule = f"trials x epochs x train samples must not pass {MOST_PASSES:.0e}, x pixels {MOST_PIXELS:.0e}"
+        raise BudgetExceeded("The job is too large.", errors=[Fault(("body",), "budget", rule)])
     return planned
+
+
+def _check_problem(spec: JobSpec, modality: Modality, facts: DatasetFacts) -> None:
+    """Whether what is asked for can be learned from such a dataset."""
+    if spec.problem is not None and spec.problem not in facts.problems:
+        fault = Fault(("body", "problem"), "other-problem", f"the dataset has: {', '.join(facts.problems)}")
+        raise TargetInvalid(f"A dataset of modality `{modality}` and this target has no such problem.", errors=[fault])
+    has_backbone = facts.problems[0] in NETWORK_PROBLEMS
+    field, other = ("estimator", "backbone") if has_backbone else ("backbone", "estimator")
+    if getattr(spec, field) is not None:
+        fault = Fault(("body", field), "other-modality", f"a dataset of modality {modality} takes a {other}")
+        raise Invalid(f"`{field}` does not go with the dataset.", errors=[fault])
+
+
+def _resolved(spec: JobSpec, facts: DatasetFacts) -> JobSpec:
+    try:
+        return resolve(spec, facts)
+    except ValidationError as error:
+        raise invalid([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]) from error
 
 
 def _check_space(work: UnitOfWork, spec: JobSpec) -> None:
@@ -86,7 +114,7 @@ def _check_space(work: UnitOfWork, spec: JobSpec) -> None:
         raise Invalid(f"{len(faults)} part(s) of the search space are not valid: {paths}.", errors=faults[:100])
     names = spec.tuning.space.get("backbone.name") if spec.tuning else None
     for name in (names.choices if names else None) or []:
-        _backbone(work, spec.model_copy(update={"backbone": spec.backbone.model_copy(update={"name": name})}))
+        _check_backbone(work, spec.model_copy(update={"backbone": spec.network.model_copy(update={"name": name})}))
 
 
 def _first_trials(spec: JobSpec) -> list[SampledTrial]:
@@ -95,18 +123,19 @@ def _first_trials(spec: JobSpec) -> list[SampledTrial]:
     return [SampledTrial(number=number, params=dict(params)) for number, params in known if params is not None]
 
 
-def _check_split(split: SplitSpec, profile: ImageProfile) -> None:
-    if split.strategy == "predefined" and not profile.has_predefined_split:
+def _check_split(split: SplitSpec, dataset: DatasetRow, facts: DatasetFacts) -> None:
+    if split.strategy == "predefined" and not facts.has_predefined_split:
         fault = Fault(("body", "split", "strategy"), "predefined", "the archive has no train/validation/test folders")
         raise TargetInvalid("The dataset predefines no split.", errors=[fault])
     if split.strategy not in ("group", "time"):
         return
     field = f"{split.strategy}_column"
-    column = next((one for one in profile.columns if one.name == getattr(split, field)), None)
+    columns = split_columns(dataset.modality, dataset.profile or {})
+    column = next((one for one in columns if one.name == getattr(split, field)), None)
     where = ("body", "split", field)
     if column is None:
-        known = ", ".join(show_path(one.name) for one in profile.columns[:10]) or "none"
-        fault = Fault(where, "unknown-column", f"columns of the dataset's metadata.csv: {known}")
+        known = ", ".join(show_path(one.name) for one in columns[:10]) or "none"
+        fault = Fault(where, "unknown-column", f"columns of the dataset: {known}")
         raise TargetInvalid("The dataset has no such column.", errors=[fault])
     if split.strategy == "group" and column.distinct + column.missing < len(SPLITS):
         fault = Fault(where, "too-few-groups", f"at least {len(SPLITS)} groups are needed, one for each part")
@@ -117,30 +146,30 @@ def _check_split(split: SplitSpec, profile: ImageProfile) -> None:
         raise TargetInvalid("The column does not order the samples.", errors=[Fault(where, "no-time", message)])
 
 
-def _backbone(work: UnitOfWork, spec: JobSpec) -> Backbone:
+def _check_backbone(work: UnitOfWork, spec: JobSpec) -> None:
     at_hand = weights_known(work.workers.weights())
-    usable = sorted(name for name, kind in at_hand.items() if kind != "none")
-    entry = CATALOGUE.get(spec.backbone.name)
+    fitting = sorted(name for name, other in CATALOGUE.items() if other.problem == spec.problem)
+    usable = [name for name in fitting if at_hand[name] != "none"]
+    entry = CATALOGUE.get(spec.network.name)
     where = ("body", "backbone", "name")
-    if entry is None:
-        fault = Fault(where, "unknown-backbone", f"one of: {', '.join(sorted(CATALOGUE))}")
-        raise UnknownBackbone("The catalogue has no such backbone.", errors=[fault])
-    wants_weights = (spec.backbone.weights or "pretrained") == "pretrained" and entry.has_pretrained_weights
+    if entry is None or entry.problem != spec.problem:
+        fault = Fault(where, "unknown-backbone", f"one of: {', '.join(fitting)}")
+        raise UnknownBackbone(f"The catalogue has no such backbone for {spec.problem}.", errors=[fault])
+    wants_weights = (spec.network.weights or "pretrained") == "pretrained" and entry.has_pretrained_weights
     if wants_weights and at_hand[entry.name] == "none":
         message = f"pretrained weights at hand: {', '.join(usable)}; weights 'none' trains from scratch"
         detail = "The backbone's pretrained weights are not at hand here."
         raise UnknownBackbone(detail, errors=[Fault(where, "weights-not-at-hand", message)])
-    return entry
 
 
-def _warnings(spec: JobSpec, entry: Backbone, profile: ImageProfile) -> list[Warning]:
-    found = []
-    if spec.backbone.weights == "none" and spec.backbone.trainable != "all":
-        found.append(Warning(code="random-frozen-backbone", message="A backbone without weights stays partly random."))
-    if spec.training.warmup_epochs == 0 and entry.architecture in ("vit", "swin") and spec.training.epochs > 1:
-        found.append(Warning(code="no-warm-up", message="Transformers usually train better with warmup_epochs > 0."))
-    found.extend(idle_fields(spec))
-    train = round(profile.samples * (1 - spec.split.validation - spec.split.test))
+def _warnings(spec: JobSpec, facts: DatasetFacts) -> Iterator[Warning]:
+    if spec.backbone is not None:
+        entry = CATALOGUE[spec.backbone.name]
+        if spec.backbone.weights == "none" and spec.backbone.trainable != "all":
+            yield Warning(code="random-frozen-backbone", message="A backbone without weights stays partly random.")
+        if spec.training.warmup_epochs == 0 and entry.architecture in ("vit", "swin") and spec.training.epochs > 1:
+            yield Warning(code="no-warm-up", message="Transformers usually train better with warmup_epochs > 0.")
+    yield from idle_fields(spec)
+    train = round(facts.samples * (1 - spec.split.validation - spec.split.test))
     if train < SMALL_TRAIN_SPLIT:
-        found.append(Warning(code="few-samples", message=f"Only about {train} samples are left to train on."))
-    return found
+        yield Warning(code="few-samples", message=f"Only about {train} samples are left to train on.")

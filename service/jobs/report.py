@@ -50,7 +50,7 @@ def render_report(job: JobRead, trials: list[TrialRead], pictures: dict[str, byt
 
 
 def _facts(job: JobRead) -> str:
-    facts = [job.id, f"backbone {job.spec.backbone.name}", f"dataset {job.dataset_id or 'deleted'}"]
+    facts = [job.id, f"backbone {job.spec.network.name}", f"dataset {job.dataset_id or 'deleted'}"]
     facts += [f"model {job.model_id}"] if job.model_id else []
     facts += [job.device] if job.device else []
     if job.started_at and job.finished_at:

@@ -41,10 +41,10 @@ class Augmentation(Spec):
         """The explicit transforms by name."""
         return self.model_dump(exclude={"policy"})
 
-    def resolve(self) -> "Augmentation":
-        """With the policy named: `standard` unless transforms were given."""
+    def resolve(self, problem: str) -> "Augmentation":
+        """With the policy named: `standard` unless transforms were given; `none` for tables."""
         if self.policy is None and all(value is None for value in self.transforms().values()):
-            return Augmentation(policy="standard")
+            return Augmentation(policy="none" if problem.startswith("tabular") else "standard")
         return self
 
     @property

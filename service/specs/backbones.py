@@ -93,7 +93,8 @@ _ENTRIES = (
 )
 
 CATALOGUE: dict[str, Backbone] = {entry.name: entry for entry in _ENTRIES}
-DEFAULT_IMAGE_BACKBONE = next(entry.name for entry in _ENTRIES if entry.default)
+DEFAULT_BACKBONES: dict[str, str] = {entry.problem: entry.name for entry in _ENTRIES if entry.default}
+DEFAULT_IMAGE_BACKBONE = DEFAULT_BACKBONES["image_classification"]
 
 
 def weights_known(reported: dict[str, str]) -> dict[str, str]:

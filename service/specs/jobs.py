@@ -1,7 +1,7 @@
 """The job spec: a declarative training request, every number bounded.
 
-`JobSpec` is what a client posts. `resolve` fills in what depends on the dataset, so that the stored spec says
-all that will happen. Defaults that are plain constants stand in the fields.
+`JobSpec` is what a client posts. `service.specs.resolving` fills in what depends on the dataset, so that the stored
+spec says all that will happen. Defaults that are plain constants stand in the fields.
 """
 
 from typing import Annotated, Literal, Self
@@ -9,13 +9,16 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from service.specs.augmentation import Augmentation
-from service.specs.auto import Auto, OrAuto
+from service.specs.auto import AUTO, Auto, OrAuto
 from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE
 from service.specs.base import Metadata, Name, Seed, Spec
+from service.specs.estimators import Estimator
 from service.specs.tuning import Monitor as Monitor
-from service.specs.tuning import TuningSpec
+from service.specs.tuning import TuningSpec, monitors_of
 
 Problem = Literal["image_classification", "text_classification", "tabular_classification", "tabular_regression"]
+NETWORK_PROBLEMS: tuple[Problem, ...] = ("image_classification", "text_classification")
+"""What backbones are for; the others take an estimator."""
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 LearningRate = Annotated[float | Auto, OrAuto(Annotated[float, Field(gt=0.0, le=100.0)])]
@@ -46,9 +49,11 @@ class SplitSpec(Spec):
 
 
 class BackboneSpec(Spec):
-    """Which network, which weights, and which part of it is trained."""
+    """Which pretrained network, which weights, and which part of it is trained."""
 
-    name: Annotated[str, Field(max_length=100)] = DEFAULT_IMAGE_BACKBONE
+    name: Annotated[str, Field(max_length=100)] = Field(
+        DEFAULT_IMAGE_BACKBONE, description="A name of the catalogue; of a text problem the default is its own."
+    )
     weights: Literal["pretrained", "none"] | None = None
     trainable: Literal["head", "last_stage", "all", "gradual"] = "all"
     dropout: float = Field(0.2, ge=0.0, le=0.9)
@@ -89,7 +94,10 @@ class TrainingSpec(Spec):
         description='"auto": the largest power of two that fits the memory, at most 1024 and a quarter of the train '
         "split; on CPUs at most a twentieth of it, but 8 at least.",
     )
-    image_size: int | None = Field(None, ge=32, le=1024)
+    image_size: int | None = Field(None, ge=32, le=1024, description="Pixels per side; images only.")
+    max_tokens: int | None = Field(
+        None, ge=8, le=1024, description="Longer texts are cut; null is what the dataset needs. Texts only."
+    )
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: LearningRate = Field(
         0.001,
@@ -137,26 +145,52 @@ class LimitsSpec(Spec):
 
 
 class JobSpec(Spec):
-    """One training request. Unset fields take the defaults shown in the OpenAPI document."""
+    """One training request. Unset fields take the defaults shown in the OpenAPI document.
+
+    `problem` follows from the dataset where it is null. Images and texts are learned by a `backbone`, tables by an
+    `estimator`; the other one is null.
+    """
 
     dataset_id: Annotated[str, Field(max_length=64)]
     name: Name | None = None
     metadata: Metadata = Field(default_factory=dict)
-    problem: Literal["image_classification"] = "image_classification"
+    problem: Problem | None = None
     seed: Seed = 0
     split: SplitSpec = Field(default_factory=SplitSpec)
-    backbone: BackboneSpec = Field(default_factory=BackboneSpec)
-    estimator: None = None
+    backbone: BackboneSpec | None = None
+    estimator: Estimator | None = None
     augmentation: Augmentation = Field(default_factory=Augmentation)
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     early_stopping: EarlyStoppingSpec | None = Field(default_factory=EarlyStoppingSpec)
     tuning: TuningSpec | None = None
     limits: LimitsSpec = Field(default_factory=LimitsSpec)
 
+    @property
+    def network(self) -> BackboneSpec:
+        """The backbone of a spec about images or texts, once it is resolved."""
+        assert self.backbone is not None, "tables have an estimator"
+        return self.backbone
+
+    @model_validator(mode="after")
+    def _backbone_or_estimator(self) -> Self:
+        if self.backbone is not None and self.estimator is not None:
+            raise ValueError("give either a backbone or an estimator")
+        if self.estimator and self.estimator.kind == "gradient_boosting" and self.training.learning_rate == AUTO:
+            raise ValueError("training.learning_rate: gradient_boosting takes a number")
+        if self.problem is None:
+            return self
+        if self.problem in NETWORK_PROBLEMS and self.estimator is not None:
+            raise ValueError(f"estimator: {self.problem} takes a backbone")
+        if self.problem not in NETWORK_PROBLEMS and self.backbone is not None:
+            raise ValueError(f"backbone: {self.problem} takes an estimator")
+        if self.problem not in NETWORK_PROBLEMS and self.augmentation.is_random:
+            raise ValueError("augmentation: tables are not augmented")
+        return self
+
     @model_validator(mode="after")
     def _backbone_fits(self) -> Self:
-        entry = CATALOGUE.get(self.backbone.name)
-        if entry is None:
+        entry = CATALOGUE.get(self.backbone.name) if self.backbone else None
+        if self.backbone is None or entry is None:
             return self
         if self.backbone.weights == "pretrained" and not entry.has_pretrained_weights:
             raise ValueError(f"backbone {entry.name} is trained from scratch: weights must be 'none'")
@@ -172,38 +206,14 @@ class JobSpec(Spec):
             raise ValueError("early_stopping.monitor must be tuning.metric, or be left out")
         return self
 
-    def resolve(self, *, median_side: int, has_predefined_split: bool) -> "JobSpec":
-        """The same request with everything decided that depends on the dataset.
-
-        What is `auto` is decided by each trial, on its own device; what follows from a tuned field is left open too:
-        `search_space.trial_spec` decides it for each trial.
-
-        Args:
-            median_side: pixels, the smaller of the dataset's median width and height.
-            has_predefined_split: whether the archive names train, validation and test folders.
-        """
-        entry = CATALOGUE[self.backbone.name]
-        weights = self.backbone.weights or ("pretrained" if entry.has_pretrained_weights else "none")
-        strategy = self.split.strategy or ("predefined" if has_predefined_split else "stratified")
-        size = self.training.image_size or _default_image_size(self.backbone.name, median_side)
-        early, tuned = self.early_stopping, self.tuning.space if self.tuning else {}
-        if self.tuning and early:
-            early = early.model_copy(update={"monitor": self.tuning.metric})
-        return self.model_copy(
-            update={
-                "split": self.split.model_copy(update={"strategy": strategy}),
-                "backbone": self.backbone.model_copy(update={} if "backbone.name" in tuned else {"weights": weights}),
-                "augmentation": self.augmentation.resolve(),
-                "early_stopping": early,
-                "tuning": self.tuning.resolve() if self.tuning else None,
-                "training": self.training.model_copy(update={} if "backbone.name" in tuned else {"image_size": size}),
-            }
-        )
-
-
-def _default_image_size(backbone: str, median_side: int) -> int:
-    """The backbone's own size, or less where the images are smaller: the next multiple of 32, 96 at least."""
-    entry = CATALOGUE[backbone]
-    if entry.fixed_input_size or entry.source == "builtin":
-        return entry.input_size
-    return min(entry.input_size, max(96, -(-median_side // 32) * 32))
+    @model_validator(mode="after")
+    def _metric_is_of_the_problem(self) -> Self:
+        if self.problem is None:
+            return self
+        asked = {"early_stopping.monitor": self.early_stopping.monitor} if self.early_stopping else {}
+        asked |= {"tuning.metric": self.tuning.metric} if self.tuning else {}
+        allowed = monitors_of(self.problem == "tabular_regression")
+        for path, metric in asked.items():
+            if metric not in allowed:
+                raise ValueError(f"{path}: {self.problem} has {', '.join(allowed)}")
+        return self

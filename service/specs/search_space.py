@@ -10,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from service.specs.base import Spec
 from service.specs.jobs import EarlyStoppingSpec, JobSpec
+from service.specs.resolving import DatasetFacts, resolve
 from service.specs.tuning import Choice, Dimension
 
 NEVER_STOPS = 1000
@@ -121,10 +122,8 @@ def applied(spec: JobSpec, params: Mapping[str, Choice]) -> JobSpec:
     return JobSpec.model_validate(document)
 
 
-def trial_spec(spec: JobSpec, params: Mapping[str, Choice], *, median_side: int) -> JobSpec:
+def trial_spec(spec: JobSpec, params: Mapping[str, Choice], facts: DatasetFacts) -> JobSpec:
     """What one trial of a tuned job does: a spec that, posted without tuning, would do the same.
-
-    `median_side` is in pixels, as for `JobSpec.resolve`.
 
     Raises:
         ValidationError: as `applied`.
@@ -136,7 +135,7 @@ def trial_spec(spec: JobSpec, params: Mapping[str, Choice], *, median_side: int)
         # Nothing stops early, yet the best epoch is the best by the metric that trials are compared by.
         early = EarlyStoppingSpec(monitor=spec.tuning.metric, patience=NEVER_STOPS)
     alone = changed.model_copy(update={"tuning": None, "early_stopping": early})
-    return alone.resolve(median_side=median_side, has_predefined_split=False)
+    return resolve(alone, facts)
 
 
 def largest(spec: JobSpec, path: str) -> Any:

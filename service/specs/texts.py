@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from service.specs.base import Spec
-from service.specs.datasets import ClassCount
+from service.specs.datasets import ClassCount, ColumnProfile
 
 
 class TextManifest(Spec):
@@ -23,9 +23,15 @@ class TextManifest(Spec):
 
 
 class TextProfile(Spec):
-    """What validation found; `median_tokens` and `longest_tokens` by the default backbone's tokenizer."""
+    """What validation found.
+
+    Attributes:
+        median_tokens, longest_tokens: by the default backbone's tokenizer.
+        columns: the upload's other ones, which a split may name.
+    """
 
     samples: int
     classes: list[ClassCount] = Field(default_factory=list)
     median_tokens: int
     longest_tokens: int
+    columns: list[ColumnProfile] = Field(default_factory=list)

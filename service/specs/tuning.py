@@ -10,7 +10,15 @@ from pydantic import Field, model_validator
 
 from service.specs.base import Spec
 
-Monitor = Literal["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1"]
+Monitor = Literal[
+    "validation_loss",
+    "validation_accuracy",
+    "validation_balanced_accuracy",
+    "validation_macro_f1",
+    "validation_rmse",
+    "validation_mae",
+    "validation_r2",
+]
 Direction = Literal["minimize", "maximize"]
 Path = Annotated[str, Field(min_length=1, max_length=100)]
 Choice = bool | int | float | Annotated[str, Field(max_length=100)] | None
@@ -109,7 +117,14 @@ class TuningSpec(Spec):
 
 def better_of(metric: Monitor) -> Direction:
     """Which way a metric improves."""
-    return "minimize" if metric == "validation_loss" else "maximize"
+    return "minimize" if metric in ("validation_loss", "validation_rmse", "validation_mae") else "maximize"
+
+
+def monitors_of(is_regression: bool) -> tuple[Monitor, ...]:
+    """What an epoch reports of validation."""
+    if is_regression:
+        return ("validation_loss", "validation_rmse", "validation_mae", "validation_r2")
+    return ("validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1")
 
 
 def is_better(metric: Monitor, value: float, than: float) -> bool:

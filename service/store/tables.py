@@ -3,6 +3,7 @@
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.specs.datasets import Modality
 from service.specs.exports import ExportFormat
 from service.store.bases import Json, Labelled, Leased, Owned, Row
 from service.store.engine import now_seconds
@@ -28,7 +29,7 @@ class KeyRow(Owned, Row):
 
 class DatasetRow(Owned, Labelled, Leased, Row):
     __tablename__ = "datasets"
-    modality: Mapped[str] = mapped_column(String(16))
+    modality: Mapped[Modality] = mapped_column(String(16))
     options: Mapped[Json] = mapped_column(insert_default=dict)
     digest: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int]

@@ -9,6 +9,7 @@ from service.specs.base import new_id
 from service.specs.datasets import ClassCount, ImageProfile, ImageSample, Manifest
 from service.specs.explanations import ExplanationSpec
 from service.specs.jobs import BackboneSpec, JobSpec
+from service.specs.resolving import DatasetFacts, resolve
 from service.store import Store
 from service.store.datasets import ARCHIVE, MANIFEST
 from service.store.tables import DatasetRow, ExplanationRow, JobRow, KeyRow, ModelRow, PredictionRow, TrialRow
@@ -93,7 +94,7 @@ def job_spec(dataset_id: str, **fields: object) -> dict[str, object]:
 
 def _job_and_model(store: Store, project_id: str, dataset_id: str) -> tuple[str, str]:
     backbone = BackboneSpec(name="simple_nn", weights="none")
-    spec = JobSpec(dataset_id=dataset_id, backbone=backbone).resolve(median_side=32, has_predefined_split=False)
+    spec = resolve(JobSpec(dataset_id=dataset_id, backbone=backbone), DatasetFacts(median_side=32))
     job_id, model_id = new_id("job"), new_id("mdl")
     job = JobRow(
         id=job_id,

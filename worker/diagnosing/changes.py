@@ -48,7 +48,7 @@ def stronger_augmentation(course: Course) -> Patch | None:
 
 def more_dropout(course: Course) -> Patch | None:
     """0.3 more, up to 0.6."""
-    dropout = course.spec.backbone.dropout
+    dropout = course.spec.network.dropout
     return {"backbone": {"dropout": round(min(0.6, dropout + 0.3), 2)}} if dropout < STRONG_DROPOUT else None
 
 
@@ -65,7 +65,7 @@ def label_smoothing(course: Course) -> Patch | None:
 
 def train_fewer_layers(course: Course) -> Patch | None:
     """All → last stage → head, of a pretrained backbone."""
-    backbone = course.spec.backbone
+    backbone = course.spec.network
     if backbone.weights != "pretrained" or backbone.trainable == "head":
         return None
     return {"backbone": {"trainable": "head" if backbone.trainable == "last_stage" else "last_stage"}}
@@ -73,31 +73,31 @@ def train_fewer_layers(course: Course) -> Patch | None:
 
 def train_more_layers(course: Course) -> Patch | None:
     """Head → last stage → all; of an untrained backbone all at once."""
-    trainable = course.spec.backbone.trainable
+    trainable = course.spec.network.trainable
     if trainable not in LAYERS[:-1]:
         return None
-    is_random = course.spec.backbone.weights == "none"
+    is_random = course.spec.network.weights == "none"
     return {"backbone": {"trainable": "all" if is_random else LAYERS[LAYERS.index(trainable) + 1]}}
 
 
 def pretrained_weights(course: Course) -> Patch | None:
     """The same backbone from ImageNet."""
-    name = course.spec.backbone.name
-    if course.spec.backbone.weights == "none" and name in course.pretrained_at_hand:
+    name = course.spec.network.name
+    if course.spec.network.weights == "none" and name in course.pretrained_at_hand:
         return {"backbone": {"weights": "pretrained", "trainable": "all"}}
     return None
 
 
 def smaller_backbone(course: Course) -> Patch | None:
     """The largest one of at most half the weights."""
-    here = CATALOGUE[course.spec.backbone.name]
+    here = CATALOGUE[course.spec.network.name]
     smaller = [entry for entry in _exchangeable(course) if 2 * entry.parameters <= here.parameters]
     return _exchange(max(smaller, key=_size)) if smaller else None
 
 
 def larger_backbone(course: Course) -> Patch | None:
     """The smallest one of at least twice the weights; after a built-in one the default."""
-    here = CATALOGUE[course.spec.backbone.name]
+    here = CATALOGUE[course.spec.network.name]
     if here.source == "builtin":
         if DEFAULT_IMAGE_BACKBONE not in course.pretrained_at_hand:
             return {"backbone": {"name": "small_cnn"}} if here.name == "simple_nn" else None
@@ -131,7 +131,7 @@ def lower_learning_rate(course: Course) -> Patch | None:
 
 def less_regularisation(course: Course) -> Patch | None:
     """Back to the defaults where regularisation is strong."""
-    training, backbone, augmentation = course.spec.training, course.spec.backbone, course.spec.augmentation
+    training, backbone, augmentation = course.spec.training, course.spec.network, course.spec.augmentation
     patch: Patch = {}
     if backbone.dropout >= STRONG_DROPOUT:
         patch["backbone"] = {"dropout": 0.2}
@@ -202,7 +202,7 @@ def _short(number: float) -> float:
 
 def _exchangeable(course: Course) -> list[Backbone]:
     """Backbones that could stand in for this one, with the weights that it began from, at any image size."""
-    pretrained = course.spec.backbone.weights == "pretrained"
+    pretrained = course.spec.network.weights == "pretrained"
     return [
         entry
         for entry in CATALOGUE.values()

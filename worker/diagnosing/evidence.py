@@ -103,7 +103,7 @@ def _trust(m: Measures) -> Iterator[Evidence]:
         yield _say("dataset_leakage_warning", 1.0, 0.0, text)
     early = m.course.epochs[: at.PERFECT_EPOCHS][-1].validation_accuracy
     if early >= at.PERFECT_ACCURACY:
-        start = "its pretrained weights" if m.course.spec.backbone.weights == "pretrained" else "random weights"
+        start = "its pretrained weights" if m.course.spec.network.weights == "pretrained" else "random weights"
         text = f"From {start} the network had {early:.1%} of validation right after {at.PERFECT_EPOCHS} epochs at most."
         yield _say("early_validation_accuracy", early, at.PERFECT_ACCURACY, text)
     low, high = interval(m.validation)[0], interval(m.train)[1]

@@ -189,7 +189,7 @@ def _with_first(first: list[str], ids: tuple[str, ...]) -> list[str]:
 
 def _obvious(course: Course) -> list[str]:
     """What stands in the way of learning whatever the curves say."""
-    training, backbone = course.spec.training, course.spec.backbone
+    training, backbone = course.spec.training, course.spec.network
     is_fast = (course.learning_rate or 0.0) > changes.HIGHEST_RATE[training.optimizer]
     is_random = backbone.weights == "none" and backbone.trainable not in ("all", "gradual")
     return ["lower-learning-rate"] * is_fast + ["train-more-layers"] * is_random

@@ -79,7 +79,7 @@ def leaking(m: Measures) -> Finding | None:
         return Finding("leakage_suspected", 10 * max(above_train, above_test), text, (f"validation_above_{other}",))
     early = m.course.epochs[: at.PERFECT_EPOCHS][-1].validation_accuracy
     is_perfect = early >= at.PERFECT_ACCURACY and low >= at.PERFECT_LOWER_BOUND and m.validation_skill >= at.GOOD_SKILL
-    if is_perfect and spec.backbone.weights == "none":
+    if is_perfect and spec.network.weights == "none":
         text = (
             f"A network without pretrained weights had {early:.1%} of validation right after "
             f"{min(at.PERFECT_EPOCHS, len(m.course.epochs))} epochs. Either the problem is very easy, or something in "

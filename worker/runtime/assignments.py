@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from service.errors import ArtifactCorrupt, Invalid
 from service.specs.jobs import JobSpec
+from service.specs.resolving import DatasetFacts
 from service.specs.search_space import trial_spec
 from service.specs.tuning import TuningSpec
 from service.store import Lease, UnitOfWork
@@ -114,10 +115,9 @@ def _to_beat(work: UnitOfWork, assignment: Assignment) -> ToBeat | None:
 def _effective(assignment: Assignment, dataset: DatasetRow) -> JobSpec:
     spec = assignment.job_spec
     if spec.tuning is not None:
-        profile = dataset.profile or {}
-        side = min(int(profile["median_width"]), int(profile["median_height"]))
+        facts = DatasetFacts.of(dataset.modality, dataset.profile or {})
         try:
-            spec = trial_spec(spec, assignment.params, median_side=side)  # type: ignore[arg-type]
+            spec = trial_spec(spec, assignment.params, facts)  # type: ignore[arg-type]
         except ValidationError as error:
             rule = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
             raise Invalid(f"The trial's parameters do not go together: {rule}") from error

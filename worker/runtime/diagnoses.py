@@ -54,7 +54,7 @@ def _course(
         baseline=Scores.of(baseline),
         best_epoch=trial.best_epoch,
         stopped_by=trial.stopped_by,
-        parameters=CATALOGUE[spec.backbone.name].parameters or None,
+        parameters=CATALOGUE[spec.network.name].parameters or None,
         dataset_warnings=warnings,
         problem="diverged" if trial.problem else None,
         pretrained_at_hand=frozenset(name for name, kind in at_hand.items() if kind != "none"),

@@ -18,12 +18,12 @@ def write_card(path: Path, setting: Setting, fitted: Fitted, metrics: dict[str, 
 
 def _facts(setting: Setting, fitted: Fitted) -> str:
     spec, entry = setting.order.spec, CATALOGUE[setting.trained.backbone]
-    weights = "pretrained on ImageNet" if spec.backbone.weights == "pretrained" else "trained from scratch"
+    weights = "pretrained on ImageNet" if spec.network.weights == "pretrained" else "trained from scratch"
     counts = ", ".join(f"{len(indices)} {name}" for name, indices in setting.dealt.items())
     size = setting.trained.image_size
     return f"""# {_plain(spec.name or "Image classifier")}
 
-- **Backbone**: {entry.name} ({entry.source}, {entry.license}), {weights}; trained part: {spec.backbone.trainable}
+- **Backbone**: {entry.name} ({entry.source}, {entry.license}), {weights}; trained part: {spec.network.trainable}
 - **Input**: RGB, stretched to {size} x {size} pixels ({entry.interpolation})
 - **Dataset**: `{setting.order.dataset_digest}`: {counts} images, {spec.split.strategy} split, seed {spec.seed}
 - **Training**: {len(fitted.curve)} epochs, stopped by {fitted.stopped_by}; published is epoch {fitted.best_epoch}

@@ -140,7 +140,7 @@ class _Fitting:
 
     @property
     def _gradual(self) -> bool:
-        return self.spec.backbone.trainable == "gradual"
+        return self.spec.network.trainable == "gradual"
 
 
 def identity(order: TrialOrder) -> str:

@@ -81,7 +81,7 @@ class Setting:
 
     def trained_parts(self, epoch: int) -> list[nn.Module]:
         """What epoch `epoch` (from 1) trains."""
-        trainable = self.order.spec.backbone.trainable
+        trainable = self.order.spec.network.trainable
         if self.learned is self.head:
             return [self.head]
         if trainable == "gradual":
@@ -93,7 +93,7 @@ class Setting:
         parts = self.trained_parts(epoch)
         freeze_all_but(self.learned, parts)
         enter_training_mode(self.learned, parts)
-        if self.order.spec.backbone.batch_norm == "frozen":
+        if self.order.spec.network.batch_norm == "frozen":
             freeze_batch_norm(self.learned)
 
     def parameter_groups(self, training: TrainingSpec) -> list[dict[str, Any]]:
@@ -157,7 +157,7 @@ def _learned(
 ) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
     """What is trained, on which samples, and how those become its input; see `Setting`."""
     network, name = trained.network, trained.backbone
-    trainable = order.spec.backbone.trainable
+    trainable = order.spec.network.trainable
     if trainable == "head" and not order.spec.augmentation.is_random:
         cache = FeatureCache(trained, body_of(network, name), cache=order.cache)
         return head_of(network, name), cache.features(pixels, order.dataset_digest, tick=reporter.check), _same
@@ -177,15 +177,15 @@ def _network(order: TrialOrder, device: torch.device) -> TrainedNetwork:
     size = spec.training.image_size
     assert size is not None, "the spec is resolved"
     torch.manual_seed(epoch_seed(spec.seed, 0))
-    name, classes = spec.backbone.name, order.manifest.classes
+    name, classes = spec.network.name, order.manifest.classes
     network = build_network(
         name,
         classes=len(classes),
-        dropout=spec.backbone.dropout,
+        dropout=spec.network.dropout,
         image_size=size,
-        stochastic_depth=spec.backbone.stochastic_depth,
+        stochastic_depth=spec.network.stochastic_depth,
     )
-    if spec.backbone.weights == "pretrained":
+    if spec.network.weights == "pretrained":
         load_pretrained(network, name, order.sources)
     network = network.to(device=device, memory_format=memory_format(name))  # type: ignore[call-overload]
     return TrainedNetwork(network, classes, name, size, device)

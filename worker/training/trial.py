@@ -60,8 +60,8 @@ def _warn(setting: Setting, reporter: Reporter) -> None:
     spec = setting.order.spec
     if setting.precision.replaced:
         reporter.warn("float16 is not for CPUs; the trial computes in float32.", precision="float32")
-    if spec.backbone.trainable != "all" and spec.backbone.weights == "none":
-        reporter.warn("Part of a network that was never trained is frozen.", trainable=spec.backbone.trainable)
+    if spec.network.trainable != "all" and spec.network.weights == "none":
+        reporter.warn("Part of a network that was never trained is frozen.", trainable=spec.network.trainable)
     for name in ("validation", "test"):
         absent = len(setting.trained.classes) - len(set(setting.targets[setting.dealt[name]].tolist()))
         if absent:
@@ -72,7 +72,7 @@ def _warn(setting: Setting, reporter: Reporter) -> None:
 def _write(setting: Setting, fitted: Fitted, scored: Scored) -> list[OutputFile]:
     folder, order = setting.order.scratch, setting.order
     setting.trained.network.eval()
-    save_trained(setting.trained, folder, dropout=order.spec.backbone.dropout, training=_effective(order.spec.training))
+    save_trained(setting.trained, folder, dropout=order.spec.network.dropout, training=_effective(order.spec.training))
     if _is_beaten(order, scored):
         return [OutputFile(CONFIG_FILE, _MEDIA_TYPES[".json"], folder / CONFIG_FILE)]
     confusion = scored.metrics["test"]["confusion_matrix"]

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.specs.jobs import JobSpec
+from service.specs.resolving import DatasetFacts, resolve
 from service.specs.search_space import axes_of, baseline_params, largest, trial_spec
 from service.specs.space_faults import space_faults
 from tests.searches import SPACE, search_spec
@@ -135,7 +136,7 @@ def test_early_stopping_watches_what_is_tuned() -> None:
 
 def test_without_early_stopping_the_best_epoch_is_still_the_best_by_the_metric() -> None:
     spec = search_spec(metric="validation_macro_f1", early_stopping=None)
-    alone = trial_spec(spec, {}, median_side=32)
+    alone = trial_spec(spec, {}, DatasetFacts(median_side=32))
     assert alone.early_stopping is not None
     assert (alone.early_stopping.monitor, alone.early_stopping.patience) == ("validation_macro_f1", 1000)
 
@@ -146,12 +147,12 @@ def test_what_follows_from_a_tuned_field_follows_it_in_each_trial() -> None:
     spec = search_spec(space)
     assert (spec.training.backbone_learning_rate, spec.backbone.weights, spec.training.image_size) == (None, None, None)
     params = {"training.learning_rate": 0.02, "backbone.name": "resnet18"}
-    alone = trial_spec(spec, params, median_side=100)
+    alone = trial_spec(spec, params, DatasetFacts(median_side=100))
     assert (alone.training.learning_rate, alone.training.backbone_learning_rate) == (0.02, None)
     assert (alone.backbone.name, alone.backbone.weights, alone.training.image_size) == ("resnet18", "pretrained", 128)
     assert alone.tuning is None
-    assert alone.resolve(median_side=7, has_predefined_split=True) == alone
-    baseline = trial_spec(spec, {}, median_side=100)
+    assert resolve(alone, DatasetFacts(median_side=7, has_predefined_split=True)) == alone
+    baseline = trial_spec(spec, {}, DatasetFacts(median_side=100))
     assert (baseline.backbone.weights, baseline.training.image_size) == ("none", 32)
 
 

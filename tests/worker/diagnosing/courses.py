@@ -15,6 +15,7 @@ import numpy as np
 
 from service.specs.diagnosis import Verdict
 from service.specs.jobs import JobSpec
+from service.specs.resolving import DatasetFacts, resolve
 from worker.diagnosing.course import Course, Epoch, Scores
 
 Curve = np.ndarray[Any, np.dtype[np.float64]]
@@ -195,7 +196,7 @@ def synthetic_courses() -> Iterator[tuple[str, Verdict, Course]]:
 def request(**changes: dict[str, Any]) -> JobSpec:
     """A resolved spec with pretrained weights."""
     spec = JobSpec.model_validate({"dataset_id": "ds_x", **changes})
-    return spec.resolve(median_side=96, has_predefined_split=False)
+    return resolve(spec, DatasetFacts(median_side=96))
 
 
 def observe(truth: Truth, rng: Rng) -> Course:

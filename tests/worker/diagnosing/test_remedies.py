@@ -9,6 +9,7 @@ import pytest
 from service.specs.diagnosis import Verdict
 from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch
+from service.specs.resolving import DatasetFacts, resolve
 from tests.worker.diagnosing.courses import request, synthetic_courses
 from worker.diagnosing import changes
 from worker.diagnosing.course import Course, Scores
@@ -45,7 +46,7 @@ def offered(verdict: Verdict, spec: JobSpec, job_spec: JobSpec | None = None) ->
 def test_patches_are_valid_and_change_something(verdict: Verdict, spec: JobSpec) -> None:
     for name, patch in offered(verdict, spec).items():
         made = JobSpec.model_validate(merge_patch(spec.model_dump(), patch))
-        resolved = made.resolve(median_side=96, has_predefined_split=False)
+        resolved = resolve(made, DatasetFacts(median_side=96))
         assert resolved != spec, name
         assert (made.dataset_id, made.seed) == (spec.dataset_id, spec.seed)
 
@@ -61,7 +62,7 @@ def test_a_remedy_leads_on_or_stops(spec: JobSpec) -> None:
             if patch is None:
                 break
             made = JobSpec.model_validate(merge_patch(current.model_dump(), patch))
-            current = made.resolve(median_side=96, has_predefined_split=False)
+            current = resolve(made, DatasetFacts(median_side=96))
         assert name not in offered(verdict, current), name
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from service.specs.datasets import ImageSample, Manifest, Split
 from service.specs.jobs import JobSpec
+from service.specs.resolving import DatasetFacts, resolve
 from worker.backbones.sources import WeightSources
 from worker.data.disk_cache import DiskCache
 from worker.training.order import EpochRecord, TrialOrder, TrialOutcome
@@ -65,7 +66,7 @@ def spec(**changes: dict[str, Any] | Any) -> JobSpec:
         "training": {"epochs": 3, "batch_size": 8, "image_size": 32} | changes.pop("training", {}),
         **changes,
     }
-    return JobSpec(**request).resolve(median_side=32, has_predefined_split=False)
+    return resolve(JobSpec(**request), DatasetFacts(median_side=32))
 
 
 def order(folder: Path, job: JobSpec, *, per_class: int = 16, scratch: str = "scratch", **more: Any) -> TrialOrder:
