@@ -50,7 +50,9 @@ def render_report(job: JobRead, trials: list[TrialRead], pictures: dict[str, byt
 
 
 def _facts(job: JobRead) -> str:
-    facts = [job.id, f"backbone {job.spec.network.name}", f"dataset {job.dataset_id or 'deleted'}"]
+    spec = job.spec
+    learner = f"backbone {spec.backbone.name}" if spec.backbone else f"estimator {getattr(spec.estimator, 'kind', '-')}"
+    facts = [job.id, learner, f"dataset {job.dataset_id or 'deleted'}"]
     facts += [f"model {job.model_id}"] if job.model_id else []
     facts += [job.device] if job.device else []
     if job.started_at and job.finished_at:

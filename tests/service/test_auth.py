@@ -37,7 +37,9 @@ def test_s03_weak_keys_are_refused(sqlite_store: Store, tmp_path: Path, given: s
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "Bearer", "Bearer ", "Basic abc", f"Bearer {new_secret()}", "bearer \u00a0"]
+    "header",
+    [None, "", "Bearer", "Bearer ", "Basic abc", f"Bearer {new_secret()}", "bearer \u00a0"],
+    ids=["none", "empty", "no-secret", "blank", "basic", "unknown", "space"],
 )
 def test_what_is_no_key(sqlite_store: Store, header: str | None) -> None:
     with pytest.raises(Unauthenticated):
