@@ -145,6 +145,12 @@ def largest(spec: JobSpec, path: str) -> Any:
     return max(numbers, default=None)
 
 
+def backbones_of(spec: JobSpec) -> list[str]:
+    """The backbones that a trial may have: the baseline's, and the choices."""
+    tuned = spec.tuning.space.get("backbone.name") if spec.tuning else None
+    return [*dict.fromkeys([spec.network.name, *map(str, (tuned and tuned.choices) or ())])]
+
+
 def baseline_params(spec: JobSpec) -> Params | None:
     """What the spec as written has at the paths; None where the space does not hold that."""
     axes = axes_of(spec)

@@ -96,13 +96,13 @@ def smaller_backbone(course: Course) -> Patch | None:
 
 
 def larger_backbone(course: Course) -> Patch | None:
-    """The smallest one of at least twice the weights; after a built-in one the default."""
+    """The smallest one of at least twice the weights; after a built-in one the default, with its weights."""
     here = CATALOGUE[course.spec.network.name]
     if here.source == "builtin":
         if DEFAULT_IMAGE_BACKBONE not in course.pretrained_at_hand:
             return {"backbone": {"name": "small_cnn"}} if here.name == "simple_nn" else None
         return {
-            "backbone": {"name": DEFAULT_IMAGE_BACKBONE, "weights": "pretrained", "trainable": "all"},
+            "backbone": {"name": DEFAULT_IMAGE_BACKBONE, "weights": None, "trainable": "all"},
             "training": {"image_size": None},
         }
     larger = [entry for entry in _exchangeable(course) if entry.parameters >= 2 * here.parameters]

@@ -1,10 +1,11 @@
 """What is known of a trial once it has ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.specs.jobs import JobSpec
+from service.specs.tuning import Choice
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Course:
     Attributes:
         spec: resolved, as the trial was trained.
         job_spec: resolved, as the job has it; remedies are patches on it. Differs from `spec` in a tuned job.
+        params: what the search of a tuned job set for the trial, by path.
         epochs: in order, from the first.
         classes: how many.
         best_epoch: from 1; its weights were restored and scored.
@@ -68,6 +70,7 @@ class Course:
     train: Scores | None = None
     validation: Scores | None = None
     test: Scores | None = None
+    params: Mapping[str, Choice] = field(default_factory=dict)
     baseline: Scores | None = None
     best_epoch: int | None = None
     stopped_by: str | None = None

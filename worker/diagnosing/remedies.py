@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from service.specs.backbones import CATALOGUE
 from service.specs.diagnosis import Remedy, Verdict
 from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch, patch_between
+from service.specs.search_space import applied, backbones_of
+from service.specs.space_faults import space_faults
 from worker.diagnosing import changes
 from worker.diagnosing.changes import Change, Patch
 from worker.diagnosing.course import Course
@@ -203,15 +206,26 @@ def _remedy(name: str, course: Course) -> Remedy | None:
 
 
 def _patch_of_job(course: Course, change: Patch) -> Patch | None:
-    """From the job's spec to the trained one with `change`; None where that is no other valid spec.
+    """From the job's spec to the trained one with `change`; None where a rerun would refuse that, or change nothing.
 
-    In a tuned job the patch carries the winner's hyperparameters too, so that a rerun starts from them.
+    In a tuned job the patch carries the winner's hyperparameters too, so that a rerun starts from them. What follows
+    from a tuned backbone stays open: set for the winner alone, it would not suit the other choices.
     """
-    job = course.job_spec.model_dump()
-    wanted = merge_patch(course.spec.model_dump(), change)
-    patch = patch_between(job, wanted)
+    job, trained = course.job_spec.model_dump(), applied(course.job_spec, course.params)
+    patch = patch_between(job, merge_patch(trained.model_dump(), change))
     try:
         made = JobSpec.model_validate(merge_patch(job, patch))
     except ValidationError:
         return None
-    return patch if made not in (course.job_spec, course.spec) else None
+    if made in (course.job_spec, trained) or not _can_be_searched(made, course.pretrained_at_hand):
+        return None
+    return patch
+
+
+def _can_be_searched(spec: JobSpec, pretrained_at_hand: frozenset[str]) -> bool:
+    """Whether every trial of a tuned spec could be made, and begin."""
+    if spec.tuning is None:
+        return True
+    wanted = () if spec.network.weights == "none" else backbones_of(spec)
+    needed = {name for name in wanted if CATALOGUE[name].has_pretrained_weights}
+    return needed <= pretrained_at_hand and not space_faults(spec)

@@ -6,9 +6,10 @@ from typing import Any
 from service.specs.backbones import CATALOGUE, weights_known
 from service.specs.diagnosis import Diagnosis
 from service.specs.jobs import JobSpec
-from service.specs.search_space import applied
+from service.specs.resolving import DatasetFacts
+from service.specs.search_space import trial_spec
 from service.store import UnitOfWork
-from service.store.tables import JobRow, TrialRow
+from service.store.tables import DatasetRow, JobRow, TrialRow
 from worker.diagnosing.course import Course, Epoch, Scores
 from worker.diagnosing.diagnosis import diagnose
 
@@ -25,10 +26,10 @@ def diagnose_job(work: UnitOfWork, job: JobRow, trial: TrialRow | None) -> dict[
     if trial is None or (trial.problem is not None and trial.problem.get("type") != DIVERGED):
         return None
     dataset = work.datasets.find(job.project_id, job.dataset_id) if job.dataset_id else None
-    warnings = frozenset(warning["code"] for warning in (dataset.warnings if dataset else []))
-    records, at_hand = work.trials.epochs(trial.id), weights_known(work.workers.weights())
+    at_hand = frozenset(name for name, kind in weights_known(work.workers.weights()).items() if kind != "none")
+    records = work.trials.epochs(trial.id)
     try:
-        diagnosis = diagnose(_course(job, trial, records, warnings, at_hand))
+        diagnosis = diagnose(_course(job, trial, records, dataset, at_hand))
     except Exception:
         log.exception("job %s cannot be diagnosed", job.id)
         return None
@@ -37,15 +38,22 @@ def diagnose_job(work: UnitOfWork, job: JobRow, trial: TrialRow | None) -> dict[
 
 
 def _course(
-    job: JobRow, trial: TrialRow, records: list[dict[str, Any]], warnings: frozenset[str], at_hand: dict[str, str]
+    job: JobRow,
+    trial: TrialRow,
+    records: list[dict[str, Any]],
+    dataset: DatasetRow | None,
+    pretrained_at_hand: frozenset[str],
 ) -> Course:
-    metrics = trial.metrics or {}
+    metrics, params = trial.metrics or {}, trial.params or {}
     job_spec = JobSpec.model_validate(job.spec)
-    spec = applied(job_spec, trial.params or {})
+    profile = dataset.profile if dataset else None
+    facts = DatasetFacts.of(dataset.modality, profile) if dataset and profile else DatasetFacts()
+    spec = trial_spec(job_spec, params, facts) if job_spec.tuning else job_spec
     baseline = metrics.get("baseline") or {}
     return Course(
         spec=spec,
         job_spec=job_spec,
+        params=params,
         epochs=tuple(Epoch.of(record) for record in records),
         classes=len((trial.config or {}).get("classes") or baseline.get("per_class") or ()),
         train=Scores.of(metrics.get("train")),
@@ -55,9 +63,9 @@ def _course(
         best_epoch=trial.best_epoch,
         stopped_by=trial.stopped_by,
         parameters=CATALOGUE[spec.network.name].parameters or None,
-        dataset_warnings=warnings,
+        dataset_warnings=frozenset(warning["code"] for warning in (dataset.warnings if dataset else [])),
         problem="diverged" if trial.problem else None,
-        pretrained_at_hand=frozenset(name for name, kind in at_hand.items() if kind != "none"),
+        pretrained_at_hand=pretrained_at_hand,
     )
 
 

@@ -37,8 +37,8 @@ EXPLICIT: dict[str, Any] = {
 SPECS = (request(), request(**MAXIMAL), request(**MINIMAL), request(**EXPLICIT))
 
 
-def offered(verdict: Verdict, spec: JobSpec, job_spec: JobSpec | None = None) -> dict[str, Any]:
-    course = replace(COURSE, spec=spec, job_spec=job_spec or spec)
+def offered(verdict: Verdict, spec: JobSpec, **more: Any) -> dict[str, Any]:
+    course = replace(COURSE, spec=spec, **{"job_spec": spec, **more})
     return {remedy.id: remedy.patch for remedy in remedies_for(verdict, course, Measures.of(course))}
 
 
@@ -110,7 +110,8 @@ def test_a_backbone_is_offered_only_with_weights_at_hand() -> None:
 def test_a_tuned_job_goes_on_from_its_winner() -> None:
     job = request()
     trained = request(training={"learning_rate": 0.0005, "batch_size": 64})
-    patch = offered("overfitting", trained, job)["more-dropout"]
+    params = {"training.learning_rate": 0.0005, "training.batch_size": 64}
+    patch = offered("overfitting", trained, job_spec=job, params=params)["more-dropout"]
     made = JobSpec.model_validate(merge_patch(job.model_dump(), patch))
     assert (made.training.batch_size, made.training.learning_rate, made.backbone.dropout) == (64, 0.0005, 0.5)
 

@@ -11,7 +11,8 @@ from service.specs.merge_patch import merge_patch
 from service.store import Store
 from service.store.tables import JobRow
 from tests.rows import add_job, add_project, complete_trial
-from worker.runtime.advance import advance
+from tests.worker.runtime.searching import add_search, job_of
+from worker.runtime.advance import Drawn, advance
 
 DIVERGED = {"type": "/problems/diverged", "title": "…", "detail": "The training loss stopped being finite."}
 
@@ -80,10 +81,11 @@ def test_a_finished_job_has_a_diagnosis_and_says_it_before_it_ends(store: Store)
 
 
 def test_the_winner_is_diagnosed_as_it_was_trained(store: Store) -> None:
-    project = add_project(store)
-    job_id, (trial_id,) = add_job(store, project)
-    succeed(store, trial_id, params={"training.weight_decay": 5.0, "training.batch_size": 64})
-    job, _ = closed(store, project, job_id)
+    job_id = add_search(store, trials=1)
+    succeed(store, "trl_0", params={"training.weight_decay": 5.0, "training.batch_size": 64})
+    with store.work() as work:
+        advance(work, job_id, Drawn({}))
+    job = job_of(store)
     remedies = {remedy.id: remedy.patch for remedy in Diagnosis.model_validate(job.diagnosis).remedies}
     assert "more-weight-decay" not in remedies
     made = JobSpec.model_validate(merge_patch(job.spec, remedies["label-smoothing"]))
