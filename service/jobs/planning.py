@@ -14,8 +14,8 @@ from service.specs.backbones import CATALOGUE, weights_known
 from service.specs.datasets import SPLITS, Modality, Warning
 from service.specs.jobs import NETWORK_PROBLEMS, JobSpec, SplitSpec
 from service.specs.points import early_params, trials_planned
-from service.specs.resolving import DatasetFacts, resolve
-from service.specs.search_space import largest
+from service.specs.resolving import DatasetFacts, default_image_size, resolve
+from service.specs.search_space import backbones_of, edges_of, largest
 from service.specs.space_faults import space_faults
 from service.specs.split_columns import split_columns
 from service.store import UnitOfWork
@@ -49,12 +49,21 @@ class Plan:
         split, trials = self.spec.split, trials_planned(self.spec)
         train = round(self.facts.samples * (1 - split.validation - split.test))
         epochs: int = largest(self.spec, "training.epochs")
-        size = 0
-        if self.spec.problem == "image_classification":
-            size = largest(self.spec, "training.image_size") or CATALOGUE[self.spec.network.name].input_size
+        size = self._largest_size if self.spec.problem == "image_classification" else 0
         passes = train * epochs * trials
         return CostEstimate(trials=trials, epochs=epochs, train_samples=train, sample_passes=passes,
                             pixels=passes * size * size)  # fmt: skip
+
+    @property
+    def _largest_size(self) -> int:
+        """Of a picture in any trial, in pixels per side; where none is said, backbones have their own."""
+        said = edges_of(self.spec, "training.image_size")
+        own = (
+            [default_image_size(name, self.facts.median_side) for name in backbones_of(self.spec)]
+            if None in said
+            else []
+        )
+        return max([*own, *(size for size in said if isinstance(size, int))])
 
 
 def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:

@@ -138,17 +138,19 @@ def trial_spec(spec: JobSpec, params: Mapping[str, Choice], facts: DatasetFacts)
     return resolve(alone, facts)
 
 
+def edges_of(spec: JobSpec, path: str) -> list[Choice]:
+    """The bounds or choices of a field over all trials, the baseline's value first."""
+    return [value_at(spec, path), *(edge for axis in axes_of(spec) if axis.path == path for edge in axis.edges)]
+
+
 def largest(spec: JobSpec, path: str) -> Any:
     """The most that a number can be in any trial, the baseline included."""
-    tuned = [edge for axis in axes_of(spec) if axis.path == path for edge in axis.edges]
-    numbers = [value for value in (value_at(spec, path), *tuned) if isinstance(value, int | float)]
-    return max(numbers, default=None)
+    return max((value for value in edges_of(spec, path) if isinstance(value, int | float)), default=None)
 
 
 def backbones_of(spec: JobSpec) -> list[str]:
     """The backbones that a trial may have: the baseline's, and the choices."""
-    tuned = spec.tuning.space.get("backbone.name") if spec.tuning else None
-    return [*dict.fromkeys([spec.network.name, *map(str, (tuned and tuned.choices) or ())])]
+    return [*dict.fromkeys(map(str, edges_of(spec, "backbone.name")))]
 
 
 def baseline_params(spec: JobSpec) -> Params | None:

@@ -75,6 +75,27 @@ def test_the_plan_costs_the_largest_values(api: Api) -> None:
     assert cost["pixels"] == cost["sample_passes"] * 64 * 64
 
 
+@pytest.mark.parametrize(
+    ("space", "training", "side"),
+    [
+        ({"backbone.name": {"choices": ["small_cnn", "resnet18"]}}, {}, 96),  # pictures of 48 x 32 pixels
+        ({"backbone.name": {"choices": ["vit_b_16", "resnet18"]}}, {}, 224),
+        ({"backbone.name": {"choices": ["small_cnn", "resnet18"]}}, {"image_size": 64}, 64),
+        ({"backbone.name": {"choices": ["resnet18"]}, "training.image_size": {"choices": [32, 64]}}, {}, 96),
+        ({"backbone.name": {"choices": ["resnet18"]}, "training.image_size": {"choices": [None, 128]}}, {}, 128),
+        ({"backbone.name": {"choices": ["vit_b_16"]}, "training.image_size": {"choices": [None]}}, {}, 224),
+    ],
+)
+def test_the_plan_costs_pictures_as_large_as_a_trial_may_take_them(
+    api: Api, space: dict[str, Any], training: dict[str, Any], side: int
+) -> None:
+    backbone = {"name": "small_cnn", "weights": "none"}
+    answer = post(api, {"space": space, "trials": 3}, dry_run=True, backbone=backbone, training=training)
+    assert answer.status_code == 200, answer.text
+    cost = answer.json()["cost"]
+    assert cost["pixels"] == cost["sample_passes"] * side * side
+
+
 def test_a_search_beyond_any_budget_is_refused(api: Api) -> None:
     answer = api.call("POST", "/v1/jobs", json=job_spec(api.ours.ids["dataset_id"]))
     assert answer.status_code == 201

@@ -226,6 +226,8 @@ def _can_be_searched(spec: JobSpec, pretrained_at_hand: frozenset[str]) -> bool:
     """Whether every trial of a tuned spec could be made, and begin."""
     if spec.tuning is None:
         return True
+    if space_faults(spec):
+        return False
     wanted = () if spec.network.weights == "none" else backbones_of(spec)
     needed = {name for name in wanted if CATALOGUE[name].has_pretrained_weights}
-    return needed <= pretrained_at_hand and not space_faults(spec)
+    return needed <= pretrained_at_hand
