@@ -124,9 +124,14 @@ def higher_learning_rate(course: Course) -> Patch | None:
 
 
 def lower_learning_rate(course: Course) -> Patch | None:
-    """A tenth, or the usual rate from far above it."""
+    """A tenth, or the usual rate from far above it; a tenth of the usual rate where none is known.
+
+    That is so where the rate was `auto` and the trial did not see the end of its first epoch.
+    """
     rate, highest = course.learning_rate, HIGHEST_RATE[course.spec.training.optimizer]
-    return _rates(course, min(rate, highest) / 10) if rate is not None and rate > LEAST_RATE else None
+    if rate is None:
+        return _rates(course, highest / 100)
+    return _rates(course, min(rate, highest) / 10) if rate > LEAST_RATE else None
 
 
 def less_regularisation(course: Course) -> Patch | None:
@@ -187,12 +192,11 @@ def _milder(augmentation: Augmentation) -> Augmentation | None:
 
 
 def _rates(course: Course, rate: float) -> Patch:
-    """The head's rate, and the backbone's in proportion."""
+    """The head's rate, and the backbone's in proportion; a tenth of it where the head's was not known."""
     patch: Patch = {"learning_rate": _short(rate)}
-    if course.spec.training.backbone_learning_rate is not None and course.learning_rate:
-        patch["backbone_learning_rate"] = _short(
-            course.spec.training.backbone_learning_rate * rate / course.learning_rate
-        )
+    of_backbone = course.spec.training.backbone_learning_rate
+    if of_backbone is not None:
+        patch["backbone_learning_rate"] = _short(of_backbone * rate / (course.learning_rate or 10 * rate))
     return {"training": patch}
 
 

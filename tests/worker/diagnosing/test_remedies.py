@@ -85,7 +85,23 @@ def test_a_learning_rate_that_was_left_open_is_the_one_that_was_used() -> None:
     assert course.learning_rate == 0.001
     assert changes.lower_learning_rate(course) == {"training": {"learning_rate": 0.0001}}
     assert replace(course, epochs=()).learning_rate is None
-    assert changes.lower_learning_rate(replace(course, epochs=())) is None
+
+
+@pytest.mark.parametrize(
+    ("training", "patch"),
+    [
+        ({}, {"learning_rate": 0.0001}),
+        ({"optimizer": "sgd"}, {"learning_rate": 0.001}),
+        ({"backbone_learning_rate": 0.01}, {"learning_rate": 0.0001, "backbone_learning_rate": 0.001}),
+    ],
+)
+def test_a_rate_that_was_found_and_diverged_at_once_is_replaced_by_a_low_one(
+    training: dict[str, Any], patch: dict[str, Any]
+) -> None:
+    spec = request(training={"learning_rate": "auto", **training})
+    course = Course(spec, spec, (), 2, problem="diverged")
+    first = remedies_for("diverged", course, None)[0]
+    assert (first.id, first.patch) == ("lower-learning-rate", {"training": patch})
 
 
 def test_whoever_avoids_flips_is_not_given_any() -> None:
