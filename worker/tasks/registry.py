@@ -75,6 +75,8 @@ def advance_jobs(runtime: Runtime) -> None:
             pursue(runtime, job_id)
         except Exception:
             log.exception("job %s cannot be advanced", job_id)
+        else:
+            runtime.nudges.announce()
 
 
 def take_all(runtime: Runtime, claim: Callable[[], Lease | None], run: Callable[[Lease], None]) -> None:

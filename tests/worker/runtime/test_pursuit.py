@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from service.specs.points import random_point
 from service.store import Store
 from tests.architecture.tree import ROOT
+from tests.nudges import Recorded
 from tests.searches import SPACE, loss, search_spec
 from tests.worker.runtime import children
 from tests.worker.runtime.searching import add_search, claim, end, job_of, states, step
@@ -17,6 +19,7 @@ from tests.worker.runtime.test_claims import make_runtime
 from worker.runtime import pursuit
 from worker.runtime.pursuit import pursue
 from worker.runtime.search import read_records
+from worker.tasks.registry import advance_jobs
 from worker.tuning.study import ask
 
 
@@ -78,6 +81,25 @@ def test_a_crash_while_drawing_never_loses_the_success(
     with sqlite_store.read() as work:
         warnings = [event.message for event in work.events.after("job_1", 0, 100) if event.level == "warning"]
     assert warnings == ["The pictures of the search could not be drawn."]
+
+
+def test_who_waits_for_a_job_is_told_when_it_is_closed_later(
+    sqlite_store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ten_trials(sqlite_store, trials=10)
+    with sqlite_store.work() as work:
+        work.jobs.get("job_1").spec = {}  # cannot be read
+    nudges = Recorded()
+    runtime = replace(make_runtime(sqlite_store, tmp_path), nudges=nudges)
+    spec = search_spec(strategy="bayesian", parallel=1, trials=10)
+    advance_jobs(runtime)
+    assert "job_1 cannot be advanced" in caplog.text
+    assert nudges.sent == []
+    with sqlite_store.work() as work:
+        work.jobs.get("job_1").spec = spec.model_dump()
+    advance_jobs(runtime)
+    assert job_of(sqlite_store).state == "succeeded"
+    assert nudges.sent == ["settled"]
 
 
 def test_a_draining_worker_leaves_it_to_the_next(sqlite_store: Store, tmp_path: Path) -> None:
