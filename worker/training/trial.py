@@ -1,6 +1,7 @@
 """One trial from order to outcome."""
 
 import json
+import math
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from worker.training.reporting import Reporter
 from worker.training.scoring import Scored, score
 from worker.training.setting import Setting, set_up
 
+SAME = 1e-12
 _MEDIA_TYPES = {
     ".safetensors": "application/octet-stream",
     ".json": "application/json",
@@ -99,12 +101,16 @@ def _write(setting: Setting, fitted: Fitted, scored: Scored) -> list[OutputFile]
 
 
 def _is_beaten(order: TrialOrder, scored: Scored) -> bool:
-    """Whether another trial of the job is better: nobody will ask for more of this one than its scores."""
+    """Whether another trial of the job is better: nobody will ask for more of this one than its scores.
+
+    The other's value went through the database; what differs in the last digits only is the same.
+    """
     if order.to_beat is None:
         return False
     metric = order.to_beat.metric
     mine: float = scored.metrics["validation"][metric.removeprefix("validation_")]
-    return is_better(metric, order.to_beat.value, mine)
+    is_same = math.isclose(mine, order.to_beat.value, rel_tol=SAME)
+    return is_better(metric, order.to_beat.value, mine) and not is_same
 
 
 def _effective(training: TrainingSpec) -> dict[str, object]:
