@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -89,13 +90,14 @@ def find_learning_rate(setting: Setting, reporter: Reporter) -> RangeTest:
     untrained = list(_course(tried, reporter, batches, [0.0] * steps))
     average = _Average(SMOOTHING ** (MOST_STEPS / steps))
     losses: list[float] = []
-    for loss, of_untrained in zip(_course(tried, reporter, batches, rates), untrained, strict=True):
-        smoothed = average.see(loss - of_untrained + sum(untrained) / steps)
-        if not math.isfinite(smoothed) or smoothed > DIVERGED_AT * min([*losses, smoothed]):
-            break
-        losses.append(smoothed)
-        if time.monotonic() - started > SHARE_OF_WALL_TIME * spec.limits.wall_seconds:
-            break
+    with closing(_course(tried, reporter, batches, rates)) as course:  # undone here, wherever it is left
+        for loss, of_untrained in zip(course, untrained, strict=True):
+            smoothed = average.see(loss - of_untrained + sum(untrained) / steps)
+            if not math.isfinite(smoothed) or smoothed > DIVERGED_AT * min([*losses, smoothed]):
+                break
+            losses.append(smoothed)
+            if time.monotonic() - started > SHARE_OF_WALL_TIME * spec.limits.wall_seconds:
+                break
     return RangeTest(rates[: len(losses)], losses)
 
 
@@ -104,7 +106,7 @@ def rising_rates(steps: int) -> list[float]:
     return [LOWEST * (HIGHEST / LOWEST) ** (step / (steps - 1)) for step in range(steps)]
 
 
-def _course(setting: Setting, reporter: Reporter, batches: list[BatchOrder], rates: list[float]) -> Iterator[float]:
+def _course(setting: Setting, reporter: Reporter, batches: list[BatchOrder], rates: list[float]) -> Generator[float]:
     """The mean loss of each batch, before the step at its rate; every course draws the same random numbers."""
     spec = setting.order.spec
     with undone(setting):

@@ -12,8 +12,10 @@ import torch
 from service.errors import Diverged, Stopped
 from tests.worker.training.orders import RecordingSink, order, run, spec
 from tests.worker.training.toys import linear_setting, reporter
+from worker.training import learning_rate_finder
 from worker.training.automatic import decided
 from worker.training.learning_rate_finder import (
+    FEWEST_STEPS,
     HIGHEST,
     LOWEST,
     RangeTest,
@@ -98,6 +100,27 @@ def test_the_search_leaves_no_trace(tmp_path: Path) -> None:
     assert all(torch.equal(value, before[name]) for name, value in setting.learned.state_dict().items())
     assert all(parameter.grad is None for parameter in setting.learned.parameters())
     assert find_learning_rate(setting, reporter()) == test
+
+
+def test_a_course_that_is_left_early_is_undone_though_somebody_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only CPython ends a generator with its last reference, and a debugger or a traceback may hold one more."""
+    held: list[Any] = []
+    course = learning_rate_finder._course
+
+    def holding(*arguments: Any) -> Any:
+        held.append(course(*arguments))
+        return held[-1]
+
+    monkeypatch.setattr(learning_rate_finder, "_course", holding)
+    job = spec(training={"learning_rate": "auto", "optimizer": "sgd", "gradient_clip_norm": None})
+    setting = set_up(order(tmp_path, job), reporter())
+    before = {name: value.clone() for name, value in setting.learned.state_dict().items()}
+    test = find_learning_rate(setting, reporter())
+
+    assert len(test.rates) < FEWEST_STEPS
+    assert all(torch.equal(value, before[name]) for name, value in setting.learned.state_dict().items())
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 3.0, 10.0])
