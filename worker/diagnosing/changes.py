@@ -25,7 +25,7 @@ LAYERS = ("head", "last_stage", "all")
 HIGHEST_RATE = {"adamw": 0.01, "adam": 0.01, "sgd": 0.1}
 LEAST_RATE = 1e-6
 MOST_EPOCHS, MOST_SECONDS, MOST_BATCH = 1000, 7 * 24 * 3600, 4096
-STRONG_DECAY, STRONG_DROPOUT = 0.1, 0.5
+STRONG_DECAY, STRONG_DROPOUT, MOST_DROPPED = 0.1, 0.5, 0.5
 
 
 def stronger_augmentation(course: Course) -> Patch | None:
@@ -69,6 +69,24 @@ def train_fewer_layers(course: Course) -> Patch | None:
     if backbone.weights != "pretrained" or backbone.trainable == "head":
         return None
     return {"backbone": {"trainable": "head" if backbone.trainable == "last_stage" else "last_stage"}}
+
+
+def more_stochastic_depth(course: Course) -> Patch | None:
+    """0.2 more, up to 0.5 (the rate of Huang et al. 2016), of a backbone whose trained blocks have branches to drop."""
+    backbone = course.spec.network
+    builders = CATALOGUE[backbone.name].stochastic_depth
+    rate = builders if backbone.stochastic_depth is None else backbone.stochastic_depth
+    if builders is None or rate is None or rate >= MOST_DROPPED or backbone.trainable == "head":
+        return None
+    return {"backbone": {"stochastic_depth": round(min(MOST_DROPPED, rate + 0.2), 2)}}
+
+
+def decay_lower_layers(course: Course) -> Patch | None:
+    """0.75 a layer (Bao et al. 2021), where all of a pretrained backbone learns at one rate."""
+    backbone, decay = course.spec.network, course.spec.training.layer_decay
+    if backbone.weights != "pretrained" or backbone.trainable != "all" or decay not in (None, 1.0):
+        return None
+    return {"training": {"layer_decay": 0.75}}
 
 
 def train_more_layers(course: Course) -> Patch | None:

@@ -73,6 +73,16 @@ KINDS: dict[str, Kind] = {
         "Start from pretrained weights",
         "Features learned on ImageNet need far fewer samples than features from scratch.",
     ),
+    "more-stochastic-depth": Kind(
+        changes.more_stochastic_depth,
+        "Skip more branches while training",
+        "Networks of many depths learn at once, and their mean memorises less (Huang et al. 2016).",
+    ),
+    "decay-lower-layers": Kind(
+        changes.decay_lower_layers,
+        "Train lower layers more slowly",
+        "General features stay nearer to what they were; those above adapt (Clark et al. 2020, Bao et al. 2021).",
+    ),
     "train-longer": Kind(
         changes.train_longer,
         "Train longer",
@@ -140,6 +150,8 @@ AGAINST: dict[Verdict, tuple[str, ...]] = {
         "label-smoothing",
         "pretrained-weights",
         "smaller-backbone",
+        "more-stochastic-depth",
+        "decay-lower-layers",
     ),
     "underfitting": (
         "less-regularisation",

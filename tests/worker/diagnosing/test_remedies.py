@@ -169,6 +169,32 @@ def test_uneven_classes_are_weighed() -> None:
     assert "class-weights" not in offered("underfitting", request())
 
 
+@pytest.mark.parametrize(
+    ("backbone", "training", "expected"),
+    [
+        ({"name": "tf_efficientnet_lite0"}, {}, {"more-stochastic-depth": 0.2, "decay-lower-layers": 0.75}),
+        ({"name": "convnext_small"}, {"layer_decay": 1.0}, {"more-stochastic-depth": 0.5, "decay-lower-layers": 0.75}),
+        ({"name": "swin_t", "stochastic_depth": 0.1}, {"layer_decay": 0.9}, {"more-stochastic-depth": 0.3}),
+        ({"name": "swin_t", "stochastic_depth": 0.5, "trainable": "last_stage"}, {}, {}),
+        ({"name": "swin_t", "trainable": "last_stage"}, {}, {"more-stochastic-depth": 0.4}),
+        ({"name": "swin_t", "trainable": "head"}, {}, {}),
+        ({"name": "resnet18"}, {}, {"decay-lower-layers": 0.75}),
+        ({"name": "resnet18", "weights": "none"}, {}, {}),
+    ],
+)
+def test_newer_regularisers_come_last_where_they_act(
+    backbone: dict[str, Any], training: dict[str, Any], expected: dict[str, float]
+) -> None:
+    patches = offered("overfitting", request(backbone=backbone, training=training))
+    found = {name: patches[name] for name in patches if name in ("more-stochastic-depth", "decay-lower-layers")}
+    fields = {
+        "more-stochastic-depth": ("backbone", "stochastic_depth"),
+        "decay-lower-layers": ("training", "layer_decay"),
+    }
+    assert found == {name: {fields[name][0]: {fields[name][1]: value}} for name, value in expected.items()}
+    assert list(patches)[len(patches) - len(found) :] == list(found)
+
+
 def test_every_remedy_is_used() -> None:
     used = {name for names in AGAINST.values() for name in names} | set(AGAINST_MEMORISING)
     assert used == set(KINDS)
