@@ -29,7 +29,8 @@ def deal_by_group(manifest: Manifest, split: SplitSpec, generator: random.Random
     parts of unequal size. Every class is in train, no split is empty.
 
     Raises:
-        TargetInvalid: the blocks do not allow that, or twenty orders of them did not find out how.
+        TargetInvalid: the blocks do not allow that, or twenty orders of them did not find out how; names the
+            classes that are in one block only, which train needs.
     """
     assert split.group_column is not None, "the spec is valid"
     blocks = _blocks(manifest, manifest.column(split.group_column))
@@ -44,7 +45,13 @@ def deal_by_group(manifest: Manifest, split: SplitSpec, generator: random.Random
             return dealt
     text = f"train needs every class, validation and test need a group each; {len(blocks)} groups do not allow it"
     fault = Fault(("split", "group_column"), "too-few-groups", text)
-    raise TargetInvalid("The groups cannot be dealt to three splits.", errors=[fault])
+    raise TargetInvalid("The groups cannot be dealt to three splits.", errors=[fault, *_bound_to_train(blocks)])
+
+
+def _bound_to_train(blocks: Sequence[_Block]) -> list[Fault]:
+    found_in = Counter(label for block in blocks for label in block.counts)
+    text = "All its images belong to one group, or are copies of images in it; train needs that group."
+    return [Fault(("classes", label), "one-group", text) for label, count in sorted(found_in.items()) if count == 1]
 
 
 def _blocks(manifest: Manifest, groups: Sequence[str | None]) -> list[_Block]:

@@ -126,7 +126,9 @@ def test_groups_that_cannot_be_dealt(groups: list[str]) -> None:
     rows += [("x", 100, groups[0])]
     with pytest.raises(TargetInvalid) as caught:
         deal(manifest(rows, "patient"), BY_GROUP, seed=0)
-    assert caught.value.errors[0].loc == ("split", "group_column")
+    named = [fault.loc for fault in caught.value.errors]
+    alone = {label for label in {row[0] for row in rows} if len({row[2] for row in rows if row[0] == label}) == 1}
+    assert named == [("split", "group_column"), *(("classes", label) for label in sorted(alone))]
 
 
 @settings(max_examples=150, deadline=None)

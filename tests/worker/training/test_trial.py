@@ -1,6 +1,7 @@
 """Whole trials of a small network on small pictures."""
 
 import json
+from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from service.errors import Diverged, Stopped, UnknownBackbone
+from service.errors import Diverged, Stopped, TargetInvalid, UnknownBackbone
 from service.specs.images import decode_image
 from tests.worker.training.orders import (
     CLASSES,
@@ -45,6 +46,30 @@ def test_it_learns(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> 
     assert outcome.classes == list(CLASSES)
     assert sink.fractions == sorted(sink.fractions)
     assert sink.fractions[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("split", "code"),
+    [
+        ({"strategy": "time", "time_column": "n"}, "not-in-train"),
+        ({"strategy": "group", "group_column": "n"}, "one-group"),
+    ],
+)
+def test_a_class_that_train_would_lack_ends_the_trial_with_its_name(
+    tmp_path: Path, split: dict[str, Any], code: str
+) -> None:
+    """Three groups, or three times, one for each class."""
+    made = order(tmp_path, spec(split=split))
+    samples = [sample.model_copy(update={"values": [str(CLASSES.index(sample.label))]})
+               for sample in made.manifest.samples]  # fmt: skip
+    manifest = made.manifest.model_copy(update={"samples": samples, "columns": ["n"]})
+    with pytest.raises(TargetInvalid) as caught:
+        run_trial(replace(made, manifest=manifest), RecordingSink())
+    problem = caught.value.to_problem()
+    faults = [(fault["loc"], fault["code"]) for fault in problem["errors"] if fault["loc"][0] == "classes"]  # type: ignore[attr-defined]
+    lacking = CLASSES[1:] if code == "not-in-train" else CLASSES  # blue is the oldest
+    assert problem["type"] == "/problems/target-invalid"
+    assert faults == [(["classes", label], code) for label in lacking]
 
 
 def test_what_is_published_is_the_best_epoch(finished: tuple[TrialOrder, TrialOutcome, RecordingSink]) -> None:
