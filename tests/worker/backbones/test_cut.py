@@ -23,12 +23,15 @@ def cut(built: nn.Module, name: str) -> Cut:
 
 
 def gradients(learned: nn.Module, parts: list[nn.Module], inputs: Tensor) -> dict[str, Tensor]:
-    """Of the trained parts, after one backward from training mode; batch statistics move as in training."""
+    """Of the trained parts, after one backward from training mode; batch statistics move as in training.
+
+    Weights do not: nothing steps.
+    """
     freeze_all_but(learned, parts)
     enter_training_mode(learned, parts)
     torch.manual_seed(3)
     learned(inputs).square().sum().backward()
-    made = {name: value.grad.clone() for name, value in learned.named_parameters() if value.grad is not None}
+    made = {name: value.grad for name, value in learned.named_parameters() if value.grad is not None}
     learned.zero_grad(set_to_none=True)
     return made
 
@@ -50,23 +53,25 @@ def test_the_rest_learns_what_the_network_would(name: str) -> None:
     trained = trainable_modules(built, name, "last_stage")
     with torch.no_grad():
         activations = parts.frozen(batch)
-    start = {key: value.clone() for key, value in built.state_dict().items()}
+    start = {key: value.clone() for key, value in built.named_buffers()}
 
     expected = gradients(built, trained, batch)
-    moved = {key: value.clone() for key, value in built.state_dict().items()}
-    built.load_state_dict(start)
+    moved = {key: value.clone() for key, value in built.named_buffers()}
+    built.load_state_dict(start, strict=False)
     found = gradients(parts.rest, trained, activations)
 
     assert found.keys() == expected.keys()
     for key, value in expected.items():
-        torch.testing.assert_close(found[key], value)
-    for key, value in moved.items():
-        torch.testing.assert_close(built.state_dict()[key], value)
+        same = torch.equal(found[key], value)  # at no cost for the hundred million weights of a VGG
+        assert same or torch.allclose(found[key], value, rtol=1.3e-6, atol=1e-5), key
+    for key, value in built.named_buffers():
+        torch.testing.assert_close(value, moved[key])
 
 
 @pytest.mark.parametrize("name", CUTTABLE)
 def test_only_what_is_frozen_lies_before_the_cut(name: str) -> None:
-    built = network(name)
+    with torch.device("meta"):
+        built = network(name)
     parts = cut(built, name)
     trained = {id(value) for part in trainable_modules(built, name, "last_stage") for value in part.parameters()}
     frozen = {id(value) for value in parts.frozen.parameters()}
@@ -77,7 +82,8 @@ def test_only_what_is_frozen_lies_before_the_cut(name: str) -> None:
 
 @pytest.mark.parametrize("name", CUTTABLE)
 def test_the_rest_has_the_state_of_the_network(name: str) -> None:
-    built = network(name)
+    with torch.device("meta"):
+        built = network(name)
     whole, rest = built.state_dict(keep_vars=True), cut(built, name).rest.state_dict(keep_vars=True)
 
     assert list(rest) == list(whole)

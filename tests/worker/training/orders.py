@@ -15,10 +15,12 @@ from service.specs.jobs import JobSpec
 from service.specs.resolving import DatasetFacts, resolve
 from worker.backbones.sources import WeightSources
 from worker.data.disk_cache import DiskCache
-from worker.training.order import EpochRecord, TrialOrder, TrialOutcome
+from worker.training.order import EpochRecord, ToBeat, TrialOrder, TrialOutcome
 from worker.training.trial import run_trial
 
 CLASSES = ("blue", "green", "red")
+UNBEATABLE = ToBeat("validation_loss", 0.0)
+"""Whoever is beaten makes its weights and scores, and none of the pictures that take most of a small trial's time."""
 
 
 def png(pixels: np.ndarray[Any, Any]) -> bytes:
@@ -70,7 +72,10 @@ def spec(**changes: dict[str, Any] | Any) -> JobSpec:
 
 
 def order(folder: Path, job: JobSpec, *, per_class: int = 16, scratch: str = "scratch", **more: Any) -> TrialOrder:
-    """An order on a tinted dataset in `folder`; the cache is shared by all orders of that folder."""
+    """An order on a tinted dataset in `folder`; the cache is shared by all orders of that folder.
+
+    The trial writes its weights and its configuration, and all that a winner has only if it `draws`.
+    """
     archive = folder / f"tinted-{per_class}.zip"
     manifest = tinted_archive(archive, per_class=per_class, strength=more.pop("strength", 24))
     (folder / scratch).mkdir(exist_ok=True)
@@ -82,6 +87,7 @@ def order(folder: Path, job: JobSpec, *, per_class: int = 16, scratch: str = "sc
         scratch=folder / scratch,
         cache=more.pop("cache", DiskCache(folder / "cache", budget_bytes=10**9)),
         sources=more.pop("sources", WeightSources()),
+        to_beat=None if more.pop("draws", False) else UNBEATABLE,
         **more,
     )
 

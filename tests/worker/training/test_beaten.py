@@ -21,7 +21,7 @@ class Unbeaten:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Unbeaten:
     folder = tmp_path_factory.mktemp("beaten")
-    return Unbeaten(folder, run(order(folder, spec(), scratch="first"))[0])
+    return Unbeaten(folder, run(order(folder, spec(), scratch="first", draws=True))[0])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from service.errors import Stopped
 from tests.worker.training.orders import RecordingSink
 from tests.worker.training.repeated import JOBS, finished, made
 from worker.training.trial import run_trial
+
+Whole = Callable[[str], dict[str, Any]]
 
 
 def in_a_process_of_its_own(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,21 +30,30 @@ def results(folder: Path, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-@pytest.mark.parametrize(("threads", "names"), [("1", list(JOBS)), ("2", ["everything, plateau", "channels last"])])
-def test_two_processes_with_caches_of_their_own_agree_to_the_bit(
-    tmp_path: Path, threads: str, names: list[str]
-) -> None:
-    first = results(tmp_path / "first", "a", threads, *names)
-    second = results(tmp_path / "second", "b", threads, *reversed(names))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """What a job of this name ends with in this process, uninterrupted; computed once."""
+    folder = tmp_path_factory.mktemp("whole")
+    return cache(lambda name: finished(made(folder, name, name)))
+
+
+def test_two_processes_with_caches_of_their_own_agree_to_the_bit(tmp_path: Path, whole: Whole) -> None:
+    in_this_one = [json.loads(json.dumps(whole(name))) for name in JOBS]
+    assert results(tmp_path, "other", "1", *reversed(JOBS)) == in_this_one[::-1]
+
+
+def test_with_two_threads_processes_agree_on_all_that_is_written(tmp_path: Path) -> None:
+    names = ["everything, plateau", "channels last"]
+    first = results(tmp_path / "first", "a", "2", *names)
+    second = results(tmp_path / "second", "b", "2", *reversed(names))
 
     assert len(first) == len(names)
     assert first == second[::-1]
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_resumed_after_any_epoch_it_ends_with_the_same_bytes(tmp_path: Path, name: str) -> None:
-    whole = made(tmp_path, name, "whole")
-    expected = finished(whole)
+def test_resumed_after_any_epoch_it_ends_with_the_same_bytes(tmp_path: Path, whole: Whole, name: str) -> None:
+    expected = whole(name)
     for epoch in range(1, len(expected["curve"])):
         interrupted = made(tmp_path, name, f"stopped-{epoch}")
         with pytest.raises(Stopped):
@@ -48,8 +61,8 @@ def test_resumed_after_any_epoch_it_ends_with_the_same_bytes(tmp_path: Path, nam
         assert finished(interrupted) == expected | {"resumed": [f"Resumed after epoch {epoch}."]}
 
 
-def test_stopped_after_every_epoch_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    expected = finished(made(tmp_path, "gradual, automatic", "whole"))
+def test_stopped_after_every_epoch_it_ends_with_the_same_bytes(tmp_path: Path, whole: Whole) -> None:
+    expected = whole("gradual, automatic")
     interrupted = made(tmp_path, "gradual, automatic", "interrupted")
     for epoch in range(1, 5):
         with pytest.raises(Stopped):
@@ -59,8 +72,8 @@ def test_stopped_after_every_epoch_it_ends_with_the_same_bytes(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["everything, plateau", "gradual, automatic", "channels last"])
-def test_killed_within_an_epoch_it_ends_with_the_same_bytes(tmp_path: Path, name: str) -> None:
-    expected = finished(made(tmp_path, name, "whole"))
+def test_killed_within_an_epoch_it_ends_with_the_same_bytes(tmp_path: Path, whole: Whole, name: str) -> None:
+    expected = whole(name)
     killed = in_a_process_of_its_own(tmp_path, "killed", "1", "--killed", name)
 
     assert killed.returncode == -9, killed.stderr

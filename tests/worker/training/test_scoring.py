@@ -15,7 +15,7 @@ def test_probabilities_are_calibrated_on_validation(tmp_path: Path) -> None:
     """Many epochs on few images make a network too sure; the test split shows it before and after."""
     job = spec(training={"epochs": 6, "learning_rate": 0.01}, split={"validation": 0.3, "test": 0.3},
                early_stopping=None)  # fmt: skip
-    made = order(tmp_path, job, per_class=60, strength=6)
+    made = order(tmp_path, job, per_class=60, strength=6, draws=True)
     outcome, sink = run(made)
     test: dict[str, Any] = outcome.metrics["test"]  # type: ignore[assignment]
     temperature = outcome.metrics["temperature"]

@@ -32,7 +32,7 @@ from worker.training.trial import run_trial
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialOrder, TrialOutcome, RecordingSink]:
-    made = order(tmp_path_factory.mktemp("trial"), spec(training={"epochs": 4}))
+    made = order(tmp_path_factory.mktemp("trial"), spec(training={"epochs": 4}), draws=True)
     return made, *run(made)
 
 
@@ -213,7 +213,7 @@ def test_the_test_split_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.Mo
         return original(self, network, indices, tick)
 
     monkeypatch.setattr(setting.Setting, "logits", watched)
-    made = order(tmp_path, spec())
+    made = order(tmp_path, spec(), draws=True)
     run(made)
     manifest = tinted_archive(tmp_path / "again.zip")
     names = {name: index for index, name in enumerate(sample.path for sample in manifest.samples)}
