@@ -33,5 +33,5 @@ class Linear:
 
     def outputs(self, encoded: Floats) -> Floats:
         """[n, d] → [n, c]."""
-        result: Floats = (encoded[:, None, :] * self.coef).sum(2) + self.intercept
+        result: Floats = encoded @ self.coef.T + self.intercept
         return result
