@@ -41,15 +41,16 @@ class GradientBoostingSpec(Spec):
 
     Fields:
         booster: `dart` drops trees while boosting (Rashmi and Gilad-Bachrach 2015), `rate_drop` of them.
-        column_sample, row_sample: the share that each tree sees.
+        row_sample: the share of the rows that each tree sees.
+        column_sample: the share of the columns that each level of a tree may split by.
     """
 
     kind: Literal["gradient_boosting"]
     booster: Literal["gbtree", "dart"] = "gbtree"
-    max_depth: int = Field(6, ge=1, le=16)
+    max_depth: int = Field(4, ge=1, le=16)
     min_child_weight: float = Field(1.0, ge=0.0, le=1e6)
-    row_sample: float = Field(1.0, gt=0.0, le=1.0)
-    column_sample: float = Field(1.0, gt=0.0, le=1.0)
+    row_sample: float = Field(0.8, gt=0.0, le=1.0)
+    column_sample: float = Field(0.5, gt=0.0, le=1.0)
     l1: float = Field(0.0, ge=0.0, le=1e6)
     l2: float = Field(1.0, ge=0.0, le=1e6)
     min_split_loss: float = Field(0.0, ge=0.0, le=1e6)
@@ -57,14 +58,19 @@ class GradientBoostingSpec(Spec):
 
 
 class RandomForestSpec(Spec):
-    """XGBoost's random-forest mode: `trees` are grown side by side in one round."""
+    """XGBoost's random-forest mode: `trees` are grown side by side in one round.
+
+    Fields:
+        row_sample: the share of the rows that each tree sees.
+        column_sample: the share of the columns that each split may choose from.
+    """
 
     kind: Literal["random_forest"]
     trees: int = Field(200, ge=1, le=2000)
     max_depth: int = Field(12, ge=1, le=32)
     min_child_weight: float = Field(1.0, ge=0.0, le=1e6)
     row_sample: float = Field(0.8, gt=0.0, le=1.0)
-    column_sample: float = Field(0.8, gt=0.0, le=1.0)
+    column_sample: float = Field(0.5, gt=0.0, le=1.0)
     l2: float = Field(1e-5, ge=0.0, le=1e6)
 
 

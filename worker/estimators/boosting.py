@@ -163,7 +163,7 @@ def _parameters(plan: BoostingPlan) -> dict[str, object]:
     if spec.booster == "dart":
         shared |= {"booster": "dart", "rate_drop": spec.rate_drop}
     return shared | {
-        "colsample_bytree": spec.column_sample,
+        "colsample_bylevel": spec.column_sample,
         "learning_rate": plan.learning_rate,
         "reg_alpha": spec.l1,
         "gamma": spec.min_split_loss,

@@ -146,6 +146,19 @@ def test_the_best_round_is_the_model_as_it_was_then(spec: Any) -> None:
     assert np.allclose(sliced, outputs[0], atol=1e-6) == (spec is GBTREE)  # why DART's bytes are kept
 
 
+def test_the_defaults_learn_an_interaction_of_two_columns() -> None:
+    """Trees that see half the columns would see one of the two, and learn nothing: columns are drawn for each level."""
+    rows = np.random.default_rng(0).normal(size=(600, 2))
+    samples = Samples(rows, (rows[:, 0] * rows[:, 1] > 0).astype(np.int64))
+    plan = plan_of(GradientBoostingSpec(kind="gradient_boosting"), 2, rounds=40)
+    accuracies: list[float | None] = []
+    fit_boosted(
+        plan, samples, validation=samples, on_round=lambda record: accuracies.append(record.train_accuracy) or True
+    )
+    assert accuracies[-1] is not None
+    assert accuracies[-1] > 0.95
+
+
 def test_weights_move_the_answers_to_the_rare_class() -> None:
     generator = np.random.default_rng(0)
     rows, targets = generator.normal(size=(400, 2)), (np.arange(400) % 10 == 0).astype(np.int64)
