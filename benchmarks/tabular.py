@@ -5,9 +5,11 @@
 Each seed deals 70/15/15, stratified by class. Gradient boosting stops after 20 rounds without a better validation
 loss, at most 300, and keeps the best round. Probabilities are calibrated on validation, as a job does where it has 50
 samples (wine has 27). HistGradientBoosting has its own defaults; it is fitted on train alone, and on train with
-validation, as it has no use for the latter. The `mlp` is not here: it trains as networks do. Figures are of the test split: mean ± standard
-deviation over the seeds; `lead` is the mean over the seeds of how much better the estimator is than
-HistGradientBoosting on train, ± its standard error: more than two of them below 0 would be beyond noise.
+validation, as it has no use for the latter. The `mlp` is not here: it trains as networks do.
+
+Figures are of the test split: mean ± standard deviation over the seeds; `lead` is the mean over the seeds of how much
+better the estimator is than HistGradientBoosting on train, ± its standard error: more than two of them below 0 would
+be beyond noise.
 """
 
 import argparse
