@@ -26,6 +26,7 @@ from digits import QuietSink, digits_order
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from service.specs.datasets import Manifest
 from worker.backbones.building import build_network, load_pretrained
 from worker.backbones.parts import features, head_of
 from worker.backbones.pixels import PixelFormat
@@ -33,9 +34,9 @@ from worker.backbones.sources import WeightSources
 from worker.data.decoded import Archive
 from worker.data.disk_cache import DiskCache
 from worker.data.splits import deal
+from worker.training.image_subject import image_subject
 from worker.training.order import EpochRecord, TrialOrder
 from worker.training.reporting import Reporter
-from worker.training.setting import set_up
 from worker.training.trial import run_trial
 
 BACKBONE = "tf_efficientnet_lite0"
@@ -147,7 +148,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         augmented = digits_order(folder, threads=threads, training={"image_size": 64}, augmentation=idle)
-        pixels = set_up(augmented, Reporter(QuietSink(), 1)).samples
+        assert isinstance(augmented.manifest, Manifest)
+        pixels = image_subject(augmented, augmented.manifest, Reporter(QuietSink(), 1)).samples
         by_hand = bare(augmented, pixels, epochs)
         cached = trial(folder, threads=threads, scratch="cached", epochs=epochs, augmentation=none)
         again = trial(folder, threads=threads, scratch="again", epochs=epochs, augmentation=none)

@@ -23,9 +23,11 @@ from digits import QuietSink, digits_order
 from torch.nn.functional import cross_entropy
 
 from worker.backbones.building import build_network
+from worker.training.image_subject import ImageSubject
 from worker.training.order import EpochRecord, TrialOrder
 from worker.training.reporting import Reporter
-from worker.training.setting import EVALUATION_BATCH, set_up
+from worker.training.setting_up import set_up
+from worker.training.subject import EVALUATION_BATCH
 from worker.training.trial import run_trial
 
 BACKBONE = "tf_efficientnet_lite0"
@@ -37,8 +39,10 @@ class BareLoop:
     def __init__(self, order: TrialOrder) -> None:
         setting = set_up(order, Reporter(QuietSink(), 1))
         self.batch_size = order.spec.training.batch_size
-        everything = setting.trained.normalise(setting.samples)
-        self.images, self.targets, self.dealt = everything, setting.targets, setting.dealt
+        subject = setting.subject
+        assert isinstance(subject, ImageSubject)
+        everything = subject.trained.normalise(subject.samples)
+        self.images, self.targets, self.dealt = everything, subject.targets, setting.dealt
         network = build_network(BACKBONE, classes=10, dropout=0.2, image_size=64)
         self.network = network.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=0.01)

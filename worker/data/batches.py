@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,9 +21,9 @@ class BatchOrder:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples [n, ...] of the source, still on the CPU, and their targets [n] int64."""
+    """Samples of the source, still on the CPU, [n, ...] or what a modality makes of them; and their targets [n]."""
 
-    inputs: Tensor
+    inputs: Any
     targets: Tensor
 
 
@@ -49,11 +50,6 @@ def shuffled(indices: Sequence[int], *, batch_size: int, seed: int, epoch: int) 
         BatchOrder([indices[place] for place in order[start:end]], epoch_seed(seed, epoch, number))
         for number, (start, end) in enumerate(zip(starts, ends, strict=True), start=1)
     ]
-
-
-def in_order(indices: Sequence[int], batch_size: int) -> list[BatchOrder]:
-    """Batches for an evaluation."""
-    return [BatchOrder(list(indices[start : start + batch_size]), 0) for start in range(0, len(indices), batch_size)]
 
 
 def epoch_seed(seed: int, epoch: int, batch: int = 0) -> int:

@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from worker.data.batches import Batch
 from worker.training.learner import Learner
 from worker.training.reporting import Reporter
 from worker.training.setting import Setting
@@ -53,13 +52,13 @@ def _power_of_two(most: int) -> int:
 def _fits_on_gpu(setting: Setting, reporter: Reporter, size: int) -> bool:
     """Whether two steps fit: the second has the optimizer's state beside the activations."""
     chosen = (setting.dealt["train"] * -(-size // len(setting.dealt["train"])))[:size]
-    batch = Batch(setting.samples[chosen], setting.targets[chosen])
+    batch = setting.subject.batch(chosen)
     tried = setting.with_training(batch_size=size, learning_rate=1e-6)
     torch.cuda.reset_peak_memory_stats(setting.device)
     try:
         with undone(setting):
             learner = Learner(tried, reporter)
-            tried.prepare_training(tried.order.spec.training.epochs)
+            tried.subject.prepare_training(tried.order.spec.training.epochs)
             for _ in range(2):
                 learner.learn(batch)
         free, _total = torch.cuda.mem_get_info(setting.device)
@@ -74,13 +73,13 @@ def _fits_on_gpu(setting: Setting, reporter: Reporter, size: int) -> bool:
 def kept_bytes(setting: Setting) -> float:
     """What a forward pass keeps per sample for the backward pass."""
     with undone(setting):
-        setting.prepare_training(setting.order.spec.training.epochs)
-        samples = setting.samples[setting.dealt["train"][:2]].to(setting.device)
+        setting.subject.prepare_training(setting.order.spec.training.epochs)
+        batch = setting.subject.batch(setting.dealt["train"][:2])
         with setting.precision.autocast():
-            return saved_bytes(setting.learned, setting.to_input(samples)) / len(samples)
+            return saved_bytes(setting.learned, *setting.subject.arguments(batch.inputs)) / len(batch.targets)
 
 
-def saved_bytes(network: nn.Module, inputs: Tensor) -> int:
+def saved_bytes(network: nn.Module, *arguments: Tensor) -> int:
     """Bytes of the tensors that autograd saves in a forward pass, each once, parameters and buffers left out."""
     own = {tensor.untyped_storage().data_ptr() for tensor in network.state_dict(keep_vars=True).values()}
     sizes: dict[int, int] = {}
@@ -91,7 +90,7 @@ def saved_bytes(network: nn.Module, inputs: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        network(inputs)
+        network(*arguments)
     return sum(size for place, size in sizes.items() if place not in own)
 
 

@@ -53,18 +53,18 @@ def intervals(answers: Answers, seed: int) -> dict[str, Interval | None]:
     curves = 0 if cells > _MOST_ROC_CELLS else min(RESAMPLES, max(_FEWEST_ROC_RESAMPLES, _ROC_WORK // cells))
     found: dict[str, list[Floats]] = {}
     done = 0
-    for counts in _resamples(len(answers.targets), seed):
+    for counts in resamples(len(answers.targets), seed):
         scores = _scores(answers, counts)
         if done < curves:
             scores["roc_auc"] = _roc_auc(answers, counts[:, : curves - done])
         done += counts.shape[1]
         for name, values in scores.items():
             found.setdefault(name, []).append(values)
-    result = {name: _interval(np.concatenate(values)) for name, values in found.items()}
+    result = {name: interval(np.concatenate(values)) for name, values in found.items()}
     return {"roc_auc": None, **result}
 
 
-def _resamples(samples: int, seed: int) -> Iterator[Counts]:
+def resamples(samples: int, seed: int) -> Iterator[Counts]:
     """`RESAMPLES` columns in blocks that fit into memory."""
     generator = np.random.default_rng(seed)
     at_once = max(1, min(RESAMPLES, _CELLS_AT_ONCE // samples))
@@ -131,7 +131,8 @@ def _sums(rows: NDArray[np.float32], places: Integers, count: int) -> NDArray[np
     return result
 
 
-def _interval(values: Floats) -> Interval | None:
+def interval(values: Floats) -> Interval | None:
+    """From the 2.5th to the 97.5th percentile of [b] scores; None if more than half are undefined."""
     defined = values[np.isfinite(values)]
     if 2 * len(defined) < len(values):
         return None

@@ -3,13 +3,16 @@
 import math
 
 from service.specs.jobs import EarlyStoppingSpec, Monitor
+from service.specs.tuning import better_of
 from worker.training.order import EpochRecord
 
 
 def badness(record: EpochRecord, monitor: Monitor) -> float:
-    """The monitored score as something to be made small."""
-    value: float = getattr(record, monitor)
-    return value if monitor == "validation_loss" else -value
+    """The monitored score as something to be made small; infinite where it is undefined."""
+    value: float | None = getattr(record, monitor)
+    if value is None:
+        return math.inf
+    return value if better_of(monitor) == "minimize" else -value
 
 
 class EarlyStopping:

@@ -5,16 +5,17 @@ import json
 import math
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from service.errors import Diverged
 from service.specs.auto import settled
 from worker.training.checkpoints import Checkpoint, Checkpoints, Tensors
 from worker.training.early_stopping import EarlyStopping, best_epoch
+from worker.training.ending import stopped_by
 from worker.training.learner import Learner
-from worker.training.metrics import quick_scores
 from worker.training.order import EpochRecord, StoppedBy, TrialOrder
 from worker.training.reporting import Reporter
-from worker.training.setting import Setting, head_epochs
+from worker.training.setting import Setting
 
 
 @dataclass(frozen=True)
@@ -47,41 +48,37 @@ class _Fitting:
 
     def run(self) -> Fitted:
         self._resume()
-        stopped_by = self._stopped_by()
-        while stopped_by is None:
+        ended = self._stopped_by()
+        while ended is None:
             self._epoch(len(self.curve) + 1)
-            stopped_by = self._stopped_by()
+            ended = self._stopped_by()
         self.setting.learned.load_state_dict(self.best, strict=False)
-        return Fitted(self.curve, best_epoch(self.curve, self.stopping.monitor), stopped_by)
+        return Fitted(self.curve, best_epoch(self.curve, self.stopping.monitor), ended)
 
     def _epoch(self, epoch: int) -> None:
         started = time.monotonic()
         rate = settled(self.spec.training.learning_rate) * self.learner.schedule.factor(self.learner.step)
         self._announce(epoch)
         train_loss, train_accuracy = self.learner.train_epoch(epoch)
-        validation = self.setting.dealt["validation"]
-        logits = self.setting.logits(self.learner.result, validation, self.reporter.check)
-        scores = quick_scores(logits, self.setting.targets[validation])
-        if not math.isfinite(scores.loss):
-            raise Diverged(f"The validation loss stopped being finite in epoch {epoch}.")
-        record = EpochRecord(
+        outputs = self.setting.outputs(self.learner.result, self.setting.dealt["validation"], self.reporter.check)
+        scores = self.setting.objective.evaluation(outputs, self.setting.targets("validation"))
+        record = epoch_record(
+            scores,
             epoch=epoch,
             train_loss=train_loss,
-            validation_loss=scores.loss,
             train_accuracy=train_accuracy,
-            validation_accuracy=scores.accuracy,
-            validation_balanced_accuracy=scores.balanced_accuracy,
-            validation_macro_f1=scores.macro_f1,
             learning_rate=rate,
             seconds=time.monotonic() - started,
         )
+        if not math.isfinite(record.validation_loss):
+            raise Diverged(f"The validation loss stopped being finite in epoch {epoch}.")
         self._see(record)
         self._save(epoch)
         self.reporter.epoch(record)
 
     def _see(self, record: EpochRecord) -> None:
         """Takes in an epoch's scores; on resuming, those of the epochs before."""
-        if self._gradual and record.epoch == head_epochs(self.spec.training.epochs) + 1:
+        if record.epoch == self.setting.subject.head_epochs + 1:
             self.stopping.restart_counting()
         self.curve.append(record)
         self.stopping.see(record)
@@ -115,32 +112,22 @@ class _Fitting:
         self.reporter.log(f"Resumed after epoch {checkpoint.epoch}.", epoch=checkpoint.epoch)
 
     def _stopped_by(self) -> StoppedBy | None:
-        """Why no further epoch is due, if so."""
-        if len(self.curve) >= self.spec.training.epochs:
-            return "epochs"
-        if self.stopping.exhausted and not (
-            self._gradual and len(self.curve) <= head_epochs(self.spec.training.epochs)
-        ):
-            return "early_stopping"
-        seconds = [record.seconds for record in self.curve]
-        if seconds and sum(seconds) + seconds[-1] > self.spec.limits.wall_seconds:
-            text = f"The {self.spec.limits.wall_seconds} s of the job do not suffice for another epoch."
-            self.reporter.warn(text, epochs=len(self.curve))
-            return "limit"
-        return None
+        spared = self.setting.subject.head_epochs
+        return stopped_by(self.curve, self.spec, self.stopping, spared=spared, reporter=self.reporter)
 
     def _announce(self, epoch: int) -> None:
-        if not self._gradual:
-            return
-        alone = head_epochs(self.spec.training.epochs)
+        alone = self.setting.subject.head_epochs
         if epoch == 1 and alone:
             self.reporter.log(f"The head alone is trained until epoch {alone}, then the whole network.", epochs=alone)
-        elif epoch == alone + 1:
+        elif alone and epoch == alone + 1:
             self.reporter.log(f"From epoch {epoch} on the whole network is trained.", epoch=epoch)
 
-    @property
-    def _gradual(self) -> bool:
-        return self.spec.network.trainable == "gradual"
+
+def epoch_record(scores: dict[str, float | None], **others: Any) -> EpochRecord:
+    """With None for the scores that the objective does not have."""
+    names = ("validation_accuracy", "validation_balanced_accuracy", "validation_macro_f1")
+    fields: dict[str, Any] = dict.fromkeys(names) | scores | others
+    return EpochRecord(**fields)
 
 
 def identity(order: TrialOrder) -> str:

@@ -1,13 +1,11 @@
-"""Learning on the train split: objective, optimizer steps, moving average, and their state for a checkpoint."""
+"""Learning on the train split: optimizer steps, moving average, and their state for a checkpoint."""
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from service.errors import Diverged
 from service.specs.auto import settled
-from worker.data.batches import Batch, BatchOrder, epoch_seed, shuffled
-from worker.data.transforms import batch_mixing
+from worker.data.batches import Batch, BatchOrder, epoch_seed
 from worker.training.checkpoints import Tensors
 from worker.training.moving_average import MovingAverage
 from worker.training.optimisation import Schedule, build_optimizer
@@ -24,12 +22,11 @@ class Learner:
         spec = setting.order.spec
         self.setting, self.reporter, self.spec = setting, reporter, spec.training
         self.indices = setting.dealt["train"]
-        self.batches = setting.training_batches()
+        self.batches = setting.subject.training_batches()
         self.optimizer = build_optimizer(setting.parameter_groups(spec.training), spec.training)
         self.schedule = Schedule(spec.training, len(self._orders(1)))
         self.average = MovingAverage(setting.learned, spec.training.ema_decay) if spec.training.ema_decay else None
-        self.mixing = batch_mixing(spec.augmentation, len(setting.trained.classes))
-        self.class_weights = self._class_weights() if spec.training.class_weights == "balanced" else None
+        self.mixing = setting.subject.mixing
         self.step = 0
 
     @property
@@ -37,8 +34,8 @@ class Learner:
         """What is evaluated and published: the average if there is one."""
         return self.average.network if self.average else self.setting.learned
 
-    def train_epoch(self, epoch: int) -> tuple[float, float]:
-        """One pass over the train split: mean cross entropy and accuracy of its batches as they were seen.
+    def train_epoch(self, epoch: int) -> tuple[float, float | None]:
+        """One pass over the train split: mean loss, and for classes accuracy, of its batches as they were seen.
 
         Raises:
             Diverged: a loss is not finite.
@@ -46,16 +43,16 @@ class Learner:
         """
         orders = self._orders(epoch)
         torch.manual_seed(epoch_seed(self.setting.order.spec.seed, epoch))
-        self.setting.prepare_training(epoch)
-        totals = torch.zeros(2, dtype=torch.float64, device=self.setting.device)
+        self.setting.subject.prepare_training(epoch)
+        totals = torch.zeros(1, dtype=torch.float64, device=self.setting.device)
         check_every = 1 if self.setting.device.type == "cpu" else _BATCHES_BETWEEN_LOSS_CHECKS_ON_GPU
         for number, batch in enumerate(self.batches.make(orders), start=1):
             self.reporter.batch(epoch, (number - 1) / len(orders))
-            totals += self.learn(batch)
+            totals = totals + self.learn(batch)
             if (number % check_every == 0 or number == len(orders)) and not bool(totals[0].isfinite()):
                 raise Diverged(f"The training loss stopped being finite in epoch {epoch}, batch {number}.")
-        loss, accuracy = (totals / len(self.indices)).tolist()
-        return loss, accuracy
+        loss, *rest = (totals / len(self.indices)).tolist()
+        return loss, rest[0] if rest else None
 
     def state(self) -> Tensors:
         """All tensors that training has changed, by part."""
@@ -86,7 +83,7 @@ class Learner:
 
     def changing(self, network: nn.Module) -> Tensors:
         """The entries of `network`'s state dict (it is `learned`, or a copy) that training can change."""
-        parts = self.setting.trained_parts(self.spec.epochs)
+        parts = self.setting.subject.trained_parts(self.spec.epochs)
         changing = {id(tensor) for part in parts for tensor in part.state_dict(keep_vars=True).values()}
         names = [
             name for name, value in self.setting.learned.state_dict(keep_vars=True).items() if id(value) in changing
@@ -95,17 +92,17 @@ class Learner:
         return {name: state[name] for name in names}
 
     def learn(self, batch: Batch) -> Tensor:
-        """One optimizer step; returns [summed loss, correct answers] float64 on the device."""
+        """One optimizer step; returns the objective's sums over the batch, float64 on the device."""
         setting, scaler = self.setting, self.setting.precision.scaler
-        inputs = setting.to_input(batch.inputs.to(setting.device, non_blocking=True))
+        arguments = setting.subject.arguments(batch.inputs)
         targets = batch.targets.to(setting.device, non_blocking=True)
         if self.mixing:
-            inputs, targets = self.mixing(inputs, targets)
+            arguments, targets = self.mixing(arguments, targets)
         self.schedule.apply(self.optimizer, self.step)
         self.optimizer.zero_grad(set_to_none=True)
         with setting.precision.autocast():
-            logits = setting.learned(inputs).float()
-            loss = cross_entropy(logits, targets, self.class_weights, label_smoothing=self.spec.label_smoothing)
+            outputs = setting.learned(*arguments).float()
+            loss = setting.objective.loss(outputs, targets)
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self.spec.gradient_clip_norm:
             scaler.unscale_(self.optimizer)
@@ -116,18 +113,12 @@ class Learner:
             self.average.update(setting.learned, self.step)
         self.step += 1
         with torch.no_grad():
-            truth = targets if targets.ndim == 1 else targets.argmax(1)
-            correct = (logits.argmax(1) == truth).sum()
-            return torch.stack([cross_entropy(logits, targets).double() * len(logits), correct.double()])
+            return setting.objective.sums(outputs, targets)
 
     def _orders(self, epoch: int) -> list[BatchOrder]:
         seed = self.setting.order.spec.seed
-        return shuffled(self.indices, batch_size=settled(self.spec.batch_size), seed=seed, epoch=epoch)
-
-    def _class_weights(self) -> Tensor:
-        """[c]: n / (c · samples of the class), so that every class weighs the same."""
-        counts = torch.bincount(self.setting.targets[self.indices], minlength=len(self.setting.trained.classes))
-        return (len(self.indices) / (len(counts) * counts)).to(self.setting.device, torch.float32)
+        size = settled(self.spec.batch_size)
+        return self.setting.subject.orders(self.indices, batch_size=size, seed=seed, epoch=epoch)
 
 
 def laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

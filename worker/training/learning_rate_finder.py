@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 
 from service.specs.auto import settled
-from worker.data.batches import BatchOrder, epoch_seed, shuffled
+from worker.data.batches import BatchOrder, epoch_seed
 from worker.training.learner import Learner
 from worker.training.optimisation import Schedule
 from worker.training.reporting import Reporter
@@ -112,7 +112,7 @@ def _course(setting: Setting, reporter: Reporter, batches: list[BatchOrder], rat
     with undone(setting):
         learner = Learner(setting, reporter)
         learner.schedule = Rates(setting, rates)
-        setting.prepare_training(spec.training.epochs)
+        setting.subject.prepare_training(spec.training.epochs)
         torch.manual_seed(epoch_seed(spec.seed, spec.training.epochs + 1))
         for batch in learner.batches.make(batches):
             reporter.batch(1, 0.0)
@@ -129,7 +129,7 @@ def _batches(setting: Setting) -> Iterator[BatchOrder]:
     while True:
         epoch += 1
         size = settled(spec.training.batch_size)
-        yield from shuffled(setting.dealt["train"], batch_size=size, seed=spec.seed, epoch=epoch)
+        yield from setting.subject.orders(setting.dealt["train"], batch_size=size, seed=spec.seed, epoch=epoch)
 
 
 class Rates(Schedule):

@@ -1,11 +1,14 @@
 """What a trial is asked to do, what it reports on the way, and what it hands back. Torch-free, picklable."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from service.specs.datasets import Manifest
 from service.specs.jobs import JobSpec
+from service.specs.tables import TableManifest
+from service.specs.texts import TextManifest
 from service.specs.tuning import Monitor
 from worker.backbones.sources import WeightSources
 from worker.data.disk_cache import DiskCache
@@ -20,8 +23,8 @@ class TrialOrder:
 
     Attributes:
         spec: resolved: weights, split strategy and image size are set; learning rate and batch size may be `auto`.
-        archive: the dataset's zip.
-        manifest: its samples; class order is the order of the network's outputs.
+        archive: the dataset's zip of images; of tables and texts `samples.parquet`.
+        manifest: its samples or columns; class order is the order of the outputs.
         dataset_digest: names the dataset in caches; equal digests mean equal archives.
         scratch: the trial's own folder, kept between attempts: checkpoints and output files.
         cache: shared by trials on this machine: decoded images and what frozen parts make of them.
@@ -32,7 +35,7 @@ class TrialOrder:
 
     spec: JobSpec
     archive: Path
-    manifest: Manifest
+    manifest: Manifest | TableManifest | TextManifest
     dataset_digest: str
     scratch: Path
     cache: DiskCache
@@ -52,7 +55,9 @@ class ToBeat:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch and the evaluation after it. Losses are plain cross entropy in nats.
+    """One epoch and the evaluation after it. Losses are plain cross entropy in nats, or mean squared errors.
+
+    Scores of classes are None where values are learned, and the other way round; errors are in the target's units.
 
     Attributes:
         epoch: from 1.
@@ -64,12 +69,20 @@ class EpochRecord:
     epoch: int
     train_loss: float
     validation_loss: float
-    train_accuracy: float
-    validation_accuracy: float
-    validation_balanced_accuracy: float
-    validation_macro_f1: float
+    train_accuracy: float | None
+    validation_accuracy: float | None
+    validation_balanced_accuracy: float | None
+    validation_macro_f1: float | None
     learning_rate: float
     seconds: float
+    validation_rmse: float | None = None
+    validation_mae: float | None = None
+    validation_r2: float | None = None
+
+    @property
+    def train_rmse(self) -> float:
+        """Where values are learned."""
+        return math.sqrt(self.train_loss)
 
 
 class TrialSink(Protocol):

@@ -1,6 +1,6 @@
 """Pictures of a trial. Drawn on figures of their own: matplotlib's global state is not touched."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from worker.training.calibration_plot import calibration_figure
-from worker.training.fitting import Fitted
+from worker.training.order import EpochRecord
 
 TRAIN_COLOR, VALIDATION_COLOR, BEST_COLOR = "#3b6fb6", "#d9742b", "#6b7280"
 _MOST_NUMBERED_CLASSES = 30
 
 
-def write_plots(folder: Path, fitted: Fitted, matrix: Mapping[str, Any], calibration: Mapping[str, Any]) -> list[str]:
-    """Writes learning curves, confusion matrix and reliability as PNG and SVG; returns the file names."""
-    figures = {
-        "learning_curves": learning_curves(fitted),
-        "confusion_matrix": confusion_figure(np.array(matrix["matrix"]), matrix["classes"]),
-        "calibration": calibration_figure(calibration),
-    }
+def write_figures(folder: Path, figures: Mapping[str, Figure]) -> list[str]:
+    """Writes each as PNG and SVG; returns the file names."""
     names: list[str] = []
     for name, figure in figures.items():
         for kind in ("png", "svg"):
@@ -35,16 +29,16 @@ def write_plots(folder: Path, fitted: Fitted, matrix: Mapping[str, Any], calibra
     return names
 
 
-def learning_curves(fitted: Fitted) -> Figure:
-    """Loss and accuracy by epoch, on train and validation, the best epoch marked."""
-    epochs = [record.epoch for record in fitted.curve]
+def learning_curves(curve: Sequence[EpochRecord], best_epoch: int, shown: Sequence[tuple[str, str]]) -> Figure:
+    """What is `shown`, as (title, name), by epoch, on train and validation, the best epoch marked."""
+    epochs = [record.epoch for record in curve]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for place, (title, key) in enumerate((("Cross entropy", "loss"), ("Accuracy", "accuracy")), start=1):
-        axes = figure.add_subplot(1, 2, place)
+    for place, (title, key) in enumerate(shown, start=1):
+        axes = figure.add_subplot(1, len(shown), place)
         for split, color in (("train", TRAIN_COLOR), ("validation", VALIDATION_COLOR)):
-            values = [getattr(record, f"{split}_{key}") for record in fitted.curve]
+            values = [getattr(record, f"{split}_{key}") for record in curve]
             axes.plot(epochs, values, color=color, label=split, marker="o", markersize=3, linewidth=1.6)
-        axes.axvline(fitted.best_epoch, color=BEST_COLOR, linestyle=":", label=f"best: epoch {fitted.best_epoch}")
+        axes.axvline(best_epoch, color=BEST_COLOR, linestyle=":", label=f"best: epoch {best_epoch}")
         axes.set_xlabel("epoch")
         axes.set_title(title, loc="left", fontsize=11)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

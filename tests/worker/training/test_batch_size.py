@@ -20,9 +20,9 @@ def test_saved_bytes_are_those_that_backward_needs() -> None:
 
 def test_what_is_kept_is_by_sample_and_measuring_changes_nothing() -> None:
     setting = linear_setting(torch.randn(40, 10), torch.arange(40) % 2, batch_size="auto", learning_rate=0.1)
-    before = setting.head.weight.detach().clone()
+    before = setting.subject.head.weight.detach().clone()
     assert kept_bytes(setting) == 10 * 4
-    assert torch.equal(setting.head.weight, before)
+    assert torch.equal(setting.subject.head.weight, before)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,6 @@ def test_on_a_gpu_a_size_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyP
         return size <= 256
 
     monkeypatch.setattr(batch_size, "_fits_on_gpu", fits)
-    setting.trained.device = torch.device("cuda")
+    setting.subject.device = torch.device("cuda")
     assert largest_batch(setting, reporter()) == 256
     assert asked == [1024, 512, 256]

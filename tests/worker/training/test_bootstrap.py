@@ -35,7 +35,7 @@ def test_every_resample_is_scored_as_any_split_is(classes: int) -> None:
     """Against the scores of the resample written out, which are scikit-learn's (test_metrics)."""
     given = answers(90, classes)
     given.probabilities[:] = np.random.default_rng(0).multinomial(16, given.probabilities) / 16  # many ties
-    counts = next(bootstrap._resamples(90, seed=3))[:, :25]
+    counts = next(bootstrap.resamples(90, seed=3))[:, :25]
     found = bootstrap._scores(given, counts) | {"roc_auc": bootstrap._roc_auc(given, counts)}
     names = [str(each) for each in range(classes)]
     for column in range(25):

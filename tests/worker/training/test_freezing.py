@@ -12,8 +12,9 @@ from service.specs.jobs import BackboneSpec
 from tests.worker.training.orders import order, spec
 from tests.worker.training.toys import reporter
 from worker.backbones.building import build_network
+from worker.training.image_subject import ImageSubject
 from worker.training.learner import Learner
-from worker.training.setting import set_up
+from worker.training.setting_up import set_up
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -21,7 +22,8 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def changes(folder: Path, epochs: list[int], **job: Any) -> list[set[str]]:
     """The state dict's entries that each of the epochs changes."""
     setting = set_up(order(folder, spec(**job)), reporter())
-    learner, state = Learner(setting, reporter()), setting.trained.network.state_dict()
+    assert isinstance(setting.subject, ImageSubject)
+    learner, state = Learner(setting, reporter()), setting.subject.trained.network.state_dict()
     found = []
     for epoch in epochs:
         before = {name: value.clone() for name, value in state.items()}

@@ -25,7 +25,7 @@ from worker.training.learning_rate_finder import (
     rising_rates,
 )
 from worker.training.order import TrialOrder
-from worker.training.setting import set_up
+from worker.training.setting_up import set_up
 from worker.training.trial import run_trial
 
 
@@ -136,8 +136,8 @@ def test_the_rate_follows_the_curvature(scale: float) -> None:
     for factor in (1.0, scale):
         setting = linear_setting(features * factor, targets, epochs=500, learning_rate="auto", batch_size=40)
         with torch.no_grad():
-            setting.head.weight.copy_(torch.tensor([[-3.0], [3.0]]) / factor)
-            setting.head.bias.zero_()
+            setting.subject.head.weight.copy_(torch.tensor([[-3.0], [3.0]]) / factor)
+            setting.subject.head.bias.zero_()
         test = find_learning_rate(setting, reporter())
         assert max(test.losses) <= 4 * min(test.losses)
         found[factor] = test.suggestion

@@ -20,7 +20,8 @@ from worker.backbones.layer_depths import layer_depths
 from worker.backbones.parts import Head, head_of
 from worker.training.optimisation import build_optimizer, parameter_groups
 from worker.training.reporting import Reporter
-from worker.training.setting import Setting, set_up
+from worker.training.setting import Setting
+from worker.training.setting_up import set_up
 
 DEEP = sorted(name for name, entry in CATALOGUE.items() if entry.stochastic_depth is not None)
 
@@ -39,7 +40,7 @@ def test_smoothed_labels_have_their_optimum_at_a_finite_gap() -> None:
     setting = linear_setting(torch.eye(classes), torch.arange(classes), learning_rate=2.0, label_smoothing=smoothing)
     trained_for(setting, 1500)
     with torch.no_grad():
-        logits = setting.head(torch.eye(classes))
+        logits = setting.subject.head(torch.eye(classes))
     gaps = logits.diag()[:, None] - logits
     expected = math.log(classes * (1 - smoothing) / smoothing + 1)
 
@@ -54,7 +55,7 @@ def test_balanced_weights_make_rare_classes_count_as_much() -> None:
         setting = linear_setting(features, targets, learning_rate=1.0, class_weights=weights)
         trained_for(setting, 400)
         with torch.no_grad():
-            shares[weights] = setting.head(features[:1]).softmax(1)[0, 1].item()
+            shares[weights] = setting.subject.head(features[:1]).softmax(1)[0, 1].item()
 
     assert shares == {"none": pytest.approx(0.25, abs=1e-3), "balanced": pytest.approx(0.5, abs=1e-3)}
 
@@ -126,7 +127,7 @@ def test_stochastic_depth_drops_a_branch_with_its_rate_and_keeps_the_expectation
 
 def test_stochastic_depth_reaches_the_network_of_a_trial(tmp_path: Path) -> None:
     setting = setting_of(tmp_path, backbone={"name": "efficientnet_b0", "weights": "none", "stochastic_depth": 0.8})
-    assert max(branch_rates(setting.trained.network)) == pytest.approx(0.8 * 15 / 16)
+    assert max(branch_rates(setting.learned)) == pytest.approx(0.8 * 15 / 16)
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "resnet50"])

@@ -206,13 +206,13 @@ def test_the_test_split_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     from worker.training import setting
 
     looked: list[tuple[int, ...]] = []
-    original = setting.Setting.logits
+    original = setting.Setting.outputs
 
     def watched(self: setting.Setting, network: Any, indices: list[int], tick: Any) -> torch.Tensor:
         looked.append(tuple(indices))
         return original(self, network, indices, tick)
 
-    monkeypatch.setattr(setting.Setting, "logits", watched)
+    monkeypatch.setattr(setting.Setting, "outputs", watched)
     made = order(tmp_path, spec(), draws=True)
     run(made)
     manifest = tinted_archive(tmp_path / "again.zip")

@@ -12,6 +12,8 @@ from tests.worker.training.orders import RecordingSink
 from worker.backbones.parts import Head
 from worker.backbones.sources import WeightSources
 from worker.backbones.trained import TrainedNetwork
+from worker.training.classification import Classification
+from worker.training.image_subject import ImageSubject
 from worker.training.learner import Learner
 from worker.training.order import TrialOrder
 from worker.training.precision import Precision
@@ -30,11 +32,14 @@ def linear_setting(features: Tensor, targets: Tensor, *, dropout: float = 0.0, *
     torch.manual_seed(0)
     head = Head(features.shape[1], len(classes), dropout=dropout)
     everything = list(range(len(targets)))
-    order = TrialOrder(spec, Path(), Manifest(classes=classes, samples=[]), "", Path(), Path(), WeightSources())
+    manifest = Manifest(classes=classes, samples=[])
+    order = TrialOrder(spec, Path(), manifest, "", Path(), Path(), WeightSources())
     device = torch.device("cpu")
     trained = TrainedNetwork(head, classes, "small_cnn", 32, device)
+    subject = ImageSubject(order, head, head, targets, device, manifest, trained, features, lambda x: x)
     dealt: Any = {"train": everything, "validation": [], "test": []}
-    return Setting(order, trained, head, head, features, targets, dealt, lambda x: x, Precision("float32", device))
+    objective = Classification.of(classes, spec.training, targets, device)
+    return Setting(order, subject, objective, dealt, Precision("float32", device))
 
 
 def trained_for(setting: Setting, epochs: int) -> Learner:
