@@ -7,8 +7,8 @@ from pydantic import Field
 from service.specs.base import Seed, Spec
 
 MAX_INPUTS = 64
-IMAGE_METHODS = ("grad_cam", "shap")
-Method = Literal["grad_cam", "shap"]
+IMAGE_METHODS = ("grad_cam", "shap", "lime")
+Method = Literal["grad_cam", "shap", "lime"]
 Label = Annotated[str, Field(min_length=1, max_length=255)]
 Split = Literal["train", "validation", "test"]
 
@@ -19,9 +19,13 @@ class MethodParameters(Spec):
     Fields:
         layer: grad_cam: dotted name of the module to hook; found by itself when null.
         evaluations: shap: budget of network evaluations per input and target.
-        baseline: shap: what hidden regions show.
+        baseline: shap and lime on images: what hidden regions show.
         batch_size: shap: masked images per forward.
         explainer: shap: `partition` is the one for images.
+        samples: lime: perturbed inputs, the input itself included.
+        segments: lime on images: about how many superpixels.
+        features: lime: how many components the surrogate keeps; all when null.
+        kernel_width: lime: of the proximity; LIME's own for the modality when null.
     """
 
     layer: Annotated[str, Field(max_length=200)] | None = None
@@ -29,6 +33,10 @@ class MethodParameters(Spec):
     baseline: Literal["blur", "mean", "zero"] | None = None
     batch_size: int | None = Field(None, ge=1, le=512)
     explainer: Literal["partition"] | None = None
+    samples: int | None = Field(None, ge=50, le=10_000)
+    segments: int | None = Field(None, ge=4, le=400)
+    features: int | None = Field(None, ge=1, le=1000)
+    kernel_width: float | None = Field(None, gt=0, le=1000)
 
 
 class DatasetInputs(Spec):
@@ -56,4 +64,5 @@ class PredictionSpec(Spec):
 ALLOWED_PARAMETERS: dict[str, frozenset[str]] = {
     "grad_cam": frozenset({"layer"}),
     "shap": frozenset({"evaluations", "baseline", "batch_size", "explainer"}),
+    "lime": frozenset({"samples", "segments", "features", "kernel_width", "baseline", "batch_size"}),
 }

@@ -12,6 +12,7 @@ from service.specs.explanations import ALLOWED_PARAMETERS, ExplanationSpec, Meth
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.grad_cam import GradCam
 from worker.explaining.layers import LayerFinder
+from worker.explaining.lime_images import LimeImages
 from worker.explaining.meter import Meter, Progress
 from worker.explaining.partition import Partition
 from worker.explaining.quality import Judge
@@ -66,10 +67,12 @@ class Explainer(Protocol):
 
 
 _LAYERS = LayerFinder()
-EXPLAINERS: dict[str, Callable[[MethodParameters], Explainer]] = {
-    "grad_cam": lambda asked: GradCam(asked.layer, _LAYERS),
-    "shap": lambda asked: Partition(asked.evaluations, asked.baseline, asked.batch_size),
+EXPLAINERS: dict[str, Callable[[MethodParameters, int], Explainer]] = {
+    "grad_cam": lambda asked, _seed: GradCam(asked.layer, _LAYERS),
+    "shap": lambda asked, _seed: Partition(asked.evaluations, asked.baseline, asked.batch_size),
+    "lime": LimeImages,
 }
+"""Each method's maker, from the parameters and the seed of a request."""
 
 
 def explain_images(
@@ -94,7 +97,7 @@ def explain_images(
     _refuse_foreign_parameters(spec)
     if spec.method == "grad_cam" and trained.entry.architecture == "mlp":
         raise ExplanationUnsupported("grad_cam needs a network with convolutions or patches; try shap.")
-    explainer = EXPLAINERS[spec.method](spec.parameters)
+    explainer = EXPLAINERS[spec.method](spec.parameters, spec.seed)
     judge = Judge(explainer, spec.seed) if spec.evaluate else None
     targets = 1 if asked is None else len(asked)
     cost = explainer.cost(targets) + (judge.cost if judge else 0)
@@ -181,7 +184,7 @@ def _target(
         base_value=target.base_value,
         output_value=output,
         additivity=additivity,
-        fit=None,
+        fit=target.fit,
         attributions=target.values,
         layer=layer,
         degenerate=target.degenerate,

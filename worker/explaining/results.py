@@ -23,6 +23,7 @@ class TargetExplanation:
         base_value: the answer to an image with everything hidden; null where a method has none.
         output_value: the serving network's own answer to the image.
         additivity: `{"residual", "tolerance", "passed"}` of base + sum = output; null where a method claims none.
+        fit: `{"r2", "intercept", "local_prediction"}` of LIME's surrogate; null for the other methods.
         attributions: [h, w] float, row major, in the input's orientation, un-rescaled.
         layer: the module looked at, by its dotted name.
         degenerate: the map is the same everywhere and says nothing.
@@ -33,7 +34,7 @@ class TargetExplanation:
     base_value: float | None
     output_value: float
     additivity: dict[str, Any] | None
-    fit: None
+    fit: dict[str, float] | None
     attributions: FloatArray
     layer: str | None
     degenerate: bool
@@ -77,6 +78,8 @@ class Attribution:
     base_value: float | None = None
     summed_value: float | None = None
     """base + sum of the attributions, for methods that promise it to be the output."""
+    fit: dict[str, float] | None = None
+    """How well LIME's surrogate fits."""
 
     @property
     def degenerate(self) -> bool:

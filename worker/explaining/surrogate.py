@@ -1,6 +1,6 @@
 """The local surrogate of LIME, whatever was perturbed (Ribeiro et al. 2016, section 3.4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,13 @@ class Surrogate:
         return {"r2": self.r2, "intercept": self.intercept, "local_prediction": self.local_prediction}
 
 
-def fit_surrogate(components: Floats, answers: Floats, proximity: Floats, *, ridge: float = 1.0) -> Surrogate:
+FIRST_RIDGE = 0.01
+"""Of the fit that only ranks components, as in LIME's `highest_weights`."""
+
+
+def fit_surrogate(
+    components: Floats, answers: Floats, proximity: Floats, *, ridge: float = 1.0, features: int | None = None
+) -> Surrogate:
     """Fits the surrogate.
 
     Args:
@@ -37,7 +43,16 @@ def fit_surrogate(components: Floats, answers: Floats, proximity: Floats, *, rid
         answers: [n] of the model for one target.
         proximity: [n] > 0, the weight of each perturbation.
         ridge: weight of the squared coefficients, as scikit-learn's `alpha`.
+        features: keeps so many components, those that add most to a first fit's answer at the input; the others'
+            weight is 0. All when null.
     """
+    if features is not None and features < components.shape[1]:
+        first = Ridge(alpha=FIRST_RIDGE).fit(components, answers, sample_weight=proximity)
+        kept = np.sort(np.argsort(-np.abs(first.coef_ * components[0]), kind="stable")[:features])
+        part = fit_surrogate(components[:, kept], answers, proximity, ridge=ridge)
+        weights = np.zeros(components.shape[1])
+        weights[kept] = part.weights
+        return replace(part, weights=weights)
     model = Ridge(alpha=ridge).fit(components, answers, sample_weight=proximity)
     spread = float(np.average((answers - np.average(answers, weights=proximity)) ** 2, weights=proximity))
     r2 = float(model.score(components, answers, sample_weight=proximity)) if spread > 1e-18 else 1.0

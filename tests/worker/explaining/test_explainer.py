@@ -33,6 +33,8 @@ def test_unknown_targets_are_named(trained: TrainedNetwork) -> None:
         ("grad_cam", MethodParameters(evaluations=100, baseline="mean"), ["baseline", "evaluations"]),
         ("grad_cam", MethodParameters(explainer="partition"), ["explainer"]),
         ("shap", MethodParameters(layer="11"), ["layer"]),
+        ("shap", MethodParameters(samples=100, segments=9, features=2), ["features", "samples", "segments"]),
+        ("lime", MethodParameters(evaluations=100), ["evaluations"]),
     ],
 )
 def test_parameters_of_another_method_are_refused(
@@ -44,7 +46,7 @@ def test_parameters_of_another_method_are_refused(
     assert [fault.loc for fault in caught.value.errors] == [("parameters", name) for name in at_fault]
 
 
-def test_a_network_without_maps_has_shap_but_no_grad_cam() -> None:
+def test_a_network_without_maps_has_shap_and_lime_but_no_grad_cam() -> None:
     network = build_network("simple_nn", classes=2, dropout=0.0, image_size=32).eval().requires_grad_(False)
     trained = TrainedNetwork(network, ["a", "b"], "simple_nn", 32, torch.device("cpu"))
     with pytest.raises(ExplanationUnsupported):
@@ -53,11 +55,16 @@ def test_a_network_without_maps_has_shap_but_no_grad_cam() -> None:
     found = explain_images(trained, PICTURES[:1], spec, progress=quiet)
     assert found.items[0].targets[0].additivity is not None
     assert found.items[0].targets[0].additivity["passed"]
+    spec = ExplanationSpec(method="lime", parameters=MethodParameters(samples=64))
+    assert explain_images(trained, PICTURES[:1], spec, progress=quiet).items[0].targets[0].fit is not None
 
 
-@pytest.mark.parametrize("method", ["grad_cam", "shap"])
+FEW = {"grad_cam": {}, "shap": {"evaluations": 64}, "lime": {"samples": 64}}
+
+
+@pytest.mark.parametrize("method", FEW)
 def test_prediction_is_what_serving_answers(trained: TrainedNetwork, method: str) -> None:
-    parameters = MethodParameters(evaluations=32) if method == "shap" else MethodParameters()
+    parameters = MethodParameters.model_validate(FEW[method])
     spec = ExplanationSpec.model_validate({"method": method, "parameters": parameters})
     before = predict_probabilities(trained, PICTURES)
     found = explain_images(trained, PICTURES, spec, progress=quiet)
@@ -102,13 +109,11 @@ def test_more_images_than_a_batch_keep_their_order(trained: TrainedNetwork) -> N
 
 
 @pytest.mark.parametrize("temperature", [0.25, 4.0])
-@pytest.mark.parametrize("method", ["grad_cam", "shap"])
+@pytest.mark.parametrize("method", FEW)
 def test_every_probability_is_a_calibrated_one(trained: TrainedNetwork, method: str, temperature: float) -> None:
     """Serving, both methods, and what judges them, against the softmax written out here."""
     calibrated = replace(trained, temperature=temperature)
-    spec = ExplanationSpec.model_validate(
-        {"method": method, "evaluate": True, "parameters": {"evaluations": 64} if method == "shap" else {}}
-    )
+    spec = ExplanationSpec.model_validate({"method": method, "evaluate": True, "parameters": FEW[method]})
     served = predict_probabilities(calibrated, PICTURES[:2])
     plain = predict_probabilities(trained, PICTURES[:2])
     found = explain_images(calibrated, PICTURES[:2], spec, progress=quiet)
@@ -124,6 +129,7 @@ def test_every_probability_is_a_calibrated_one(trained: TrainedNetwork, method: 
             assert target.output_value == pytest.approx(one["logits"][target.label], abs=1e-4)
         else:
             assert target.output_value == pytest.approx(expected[target.label], abs=1e-5)
+        if method == "shap":
             assert target.additivity is not None
             assert target.additivity["passed"]
 

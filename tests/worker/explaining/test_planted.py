@@ -12,7 +12,7 @@ from worker.explaining.quality import rank_correlation
 from worker.explaining.results import FloatArray
 
 SIDE, MARGIN, SIZE = 12, 8, 64
-METHODS = ["grad_cam", "shap"]
+METHODS = ["grad_cam", "shap", "lime"]
 Spot = tuple[int, int]
 
 
@@ -40,7 +40,9 @@ def points_at(values: FloatArray, spot: Spot) -> bool:
     return bool(-MARGIN <= y - top < SIDE + MARGIN and -MARGIN <= x - left < SIDE + MARGIN)
 
 
-@pytest.mark.parametrize(("method", "share", "pointing"), [("grad_cam", 0.50, 0.85), ("shap", 0.60, 0.95)])
+@pytest.mark.parametrize(
+    ("method", "share", "pointing"), [("grad_cam", 0.50, 0.85), ("shap", 0.60, 0.95), ("lime", 0.65, 0.95)]
+)
 def test_the_patch_is_found(trained: TrainedNetwork, method: str, share: float, pointing: float) -> None:
     cases = [planted(20_000 + i, i % 3) for i in range(42)]
     found = explained(trained, [picture for picture, _ in cases], method)
@@ -69,7 +71,7 @@ def test_each_class_has_its_own_patch(trained: TrainedNetwork, method: str) -> N
     assert right >= 0.95 * total
 
 
-@pytest.mark.parametrize(("method", "most"), [("grad_cam", 0.5), ("shap", 0.2)])
+@pytest.mark.parametrize(("method", "most"), [("grad_cam", 0.5), ("shap", 0.2), ("lime", 0.2)])
 def test_an_untrained_network_gives_another_map(
     trained: TrainedNetwork, untrained: TrainedNetwork, method: str, most: float
 ) -> None:

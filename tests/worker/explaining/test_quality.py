@@ -95,9 +95,10 @@ def test_randomised_network_is_another_and_repeatable(trained: TrainedNetwork) -
     assert all(torch.equal(a, b) for a, b in zip(before, trained.network.state_dict().values(), strict=True))
 
 
-@pytest.mark.parametrize("method", ["grad_cam", "shap"])
-def test_judged_the_same_in_any_batch(trained: TrainedNetwork, method: str) -> None:
-    parameters = {"evaluations": 64} if method == "shap" else {}
+@pytest.mark.parametrize(
+    ("method", "parameters"), [("grad_cam", {}), ("shap", {"evaluations": 64}), ("lime", {"samples": 60})]
+)
+def test_judged_the_same_in_any_batch(trained: TrainedNetwork, method: str, parameters: dict[str, int]) -> None:
     spec = ExplanationSpec.model_validate({"method": method, "parameters": parameters, "evaluate": True, "seed": 3})
     pictures = [planted(50_000 + i, i % 3)[0] for i in range(3)]
     calls: list[tuple[int, int]] = []
