@@ -7,9 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from service.errors import ExplanationUnsupported, Fault, Invalid
+from service.errors import ExplanationUnsupported
 from service.specs.explanations import ALLOWED_PARAMETERS, ExplanationSpec, MethodParameters
 from worker.backbones.trained import TrainedNetwork
+from worker.explaining.asking import asked_classes, refuse_foreign_parameters
 from worker.explaining.grad_cam import GradCam
 from worker.explaining.layers import LayerFinder
 from worker.explaining.lime_images import LimeImages
@@ -23,6 +24,8 @@ from worker.explaining.results import (
     Explanation,
     ItemExplanation,
     TargetExplanation,
+    additivity,
+    warnings_of,
 )
 from worker.explaining.serving import as_prediction
 
@@ -93,8 +96,8 @@ def explain_images(
 
     The network is left as found, also on error. Safe to call from several threads at once on one network.
     """
-    asked = _asked_classes(spec, trained.classes)
-    _refuse_foreign_parameters(spec)
+    asked = asked_classes(spec, trained.classes)
+    refuse_foreign_parameters(spec, ALLOWED_PARAMETERS)
     if spec.method == "grad_cam" and trained.entry.architecture == "mlp":
         raise ExplanationUnsupported("grad_cam needs a network with convolutions or patches; try shap.")
     explainer = EXPLAINERS[spec.method](spec.parameters, spec.seed)
@@ -115,34 +118,9 @@ def explain_images(
         parameters=explainer.parameters,
         baseline=explainer.baseline,
         evaluations={"forward": meter.forward, "backward": meter.backward},
-        warnings=_warnings(items),
+        warnings=warnings_of(items),
         items=items,
     )
-
-
-def _asked_classes(spec: ExplanationSpec, classes: Sequence[str]) -> list[int] | None:
-    if spec.targets == "predicted":
-        return None
-    places = {label: i for i, label in enumerate(classes)}
-    faults = [
-        Fault(("targets", i), "unknown_label", "No class of this model has this label.")
-        for i, label in enumerate(spec.targets)
-        if label not in places
-    ]
-    if faults:
-        raise Invalid("A target is not a class of this model.", errors=faults)
-    return [places[label] for label in spec.targets]
-
-
-def _refuse_foreign_parameters(spec: ExplanationSpec) -> None:
-    given = {name for name, value in spec.parameters.model_dump().items() if value is not None}
-    foreign = sorted(given - ALLOWED_PARAMETERS[spec.method])
-    if foreign:
-        message = f"This is not a parameter of {spec.method}."
-        raise Invalid(
-            "A parameter belongs to another method.",
-            errors=[Fault(("parameters", name), "foreign_parameter", message) for name in foreign],
-        )
 
 
 def _choice(asked: list[int] | None) -> ChooseTargets:
@@ -170,38 +148,14 @@ def _target(
 ) -> TargetExplanation:
     answers = attributed.logits if spec.method == "grad_cam" else attributed.probabilities
     output = float(answers[target.class_index])
-    additivity = None
-    if target.summed_value is not None:
-        residual = abs(target.summed_value - output)
-        additivity = {
-            "residual": residual,
-            "tolerance": ADDITIVITY_TOLERANCE,
-            "passed": residual <= ADDITIVITY_TOLERANCE,
-        }
     return TargetExplanation(
         label=trained.classes[target.class_index],
         space="logit" if spec.method == "grad_cam" else "probability",
         base_value=target.base_value,
         output_value=output,
-        additivity=additivity,
+        additivity=additivity(target.summed_value, output, ADDITIVITY_TOLERANCE),
         fit=target.fit,
         attributions=target.values,
         layer=layer,
         degenerate=target.degenerate,
     )
-
-
-def _warnings(items: Sequence[ItemExplanation]) -> list[dict[str, str]]:
-    warnings: list[dict[str, str]] = []
-    for index, item in enumerate(items):
-        for target in item.targets:
-            if target.degenerate:
-                message = f"The map of item {index} for {target.label!r} is the same everywhere: it shows nothing."
-                warnings.append({"code": "degenerate_map", "message": message})
-            if target.additivity is not None and not target.additivity["passed"]:
-                message = f"The attributions of item {index} for {target.label!r} do not add up to the output."
-                warnings.append({"code": "not_additive", "message": message})
-        if item.quality is not None and not item.quality["reliable"]:
-            message = f"The map of item {index} failed its quality checks: see `quality`."
-            warnings.append({"code": "unreliable", "message": message})
-    return warnings

@@ -1,4 +1,4 @@
-"""Owen values over a tree of image regions, under a budget of evaluations.
+"""Owen values over a tree of regions of an image, or of a row of words, under a budget of evaluations.
 
 A region is halved along its longest side, again and again. The halves of a region share what it is worth as two
 players of a Shapley game would, once with the rest of the parent hidden and once with it shown (Owen 1977; the same
@@ -76,9 +76,10 @@ class Share:
 
 @dataclass(frozen=True)
 class OwenValues:
-    """Attributions [t, h, w], with what an all-hidden and an all-shown image are answered [t].
+    """Attributions [t, h, w], or [t, m] of a row, with what an all-hidden and an all-shown input are answered [t].
 
-    `base + attributions.sum(axis=(1, 2)) == full` up to rounding. `evaluations` counts what was sent to the game.
+    `base` and all attributions of a target add up to `full`, but for rounding. `evaluations` counts what was sent to
+    the game.
     """
 
     attributions: FloatArray
@@ -90,7 +91,7 @@ class OwenValues:
 def owen_values(
     game: Game, *, cells: int, evaluations: int, batch_size: int, full: FloatArray | None = None
 ) -> OwenValues:
-    """What each cell contributes to the game's answers.
+    """What each cell of an image contributes to the game's answers.
 
     Args:
         game: see `Game`.
@@ -99,11 +100,39 @@ def owen_values(
         batch_size: at most so many at once.
         full: [t], the answer to everything shown, if it is known already.
     """
-    hidden = np.zeros((cells, cells), dtype=bool)
+    explored = _explore(game, Region(0, cells, 0, cells), evaluations, batch_size, full)
+    values = _blocks(_spread(explored), explored.shares)
+    return OwenValues(values, explored.base, explored.full, explored.evaluations)
+
+
+def owen_values_of_row(
+    game: Game, *, units: int, evaluations: int, batch_size: int, full: FloatArray | None = None
+) -> OwenValues:
+    """What each of m `units` in a row contributes to the game's answers to masks [b, 1, m]; else as `owen_values`.
+
+    The row is halved again and again, so neighbours share a region longest.
+    """
+    explored = _explore(game, Region(0, 1, 0, units), evaluations, batch_size, full)
+    return OwenValues(_spread(explored)[:, 0], explored.base, explored.full, explored.evaluations)
+
+
+@dataclass(frozen=True)
+class _Explored:
+    """A budget's shares of the whole region, and the answers to nothing and to all of it."""
+
+    whole: Region
+    shares: list[Share]
+    base: FloatArray
+    full: FloatArray
+    evaluations: int
+
+
+def _explore(game: Game, whole: Region, evaluations: int, batch_size: int, full: FloatArray | None) -> _Explored:
+    hidden = np.zeros((whole.bottom, whole.right), dtype=bool)
     ends = game(np.stack([hidden] if full is not None else [hidden, ~hidden]))
     base, full = ends[0], ends[1] if full is None else full
     queue = _Queue()
-    queue.push(Share(hidden, Region(0, cells, 0, cells), base, full, 1.0))
+    queue.push(Share(hidden, whole, base, full, 1.0))
     settled: list[Share] = []
     spent = len(ends)
     while queue and evaluations - spent >= 2:
@@ -113,8 +142,7 @@ def owen_values(
         spent += 2 * len(shares)
         for share in split(game, shares):
             queue.push(share)
-    settled.extend(queue.rest())
-    return OwenValues(_spread(settled, cells, len(base)), base, full, spent)
+    return _Explored(whole, settled + queue.rest(), base, full, spent)
 
 
 def split(game: Game, shares: list[Share]) -> list[Share]:
@@ -165,10 +193,17 @@ class _Queue:
         return [share for _, _, share in self._heap]
 
 
-def _spread(shares: list[Share], cells: int, targets: int) -> FloatArray:
-    values = np.zeros((targets, cells, cells))
-    for share in shares:
+def _spread(explored: _Explored) -> FloatArray:
+    """[t, g, g]: each share, evenly over the cells of its region."""
+    values = np.zeros((len(explored.base), explored.whole.bottom, explored.whole.right))
+    for share in explored.shares:
         values[:, *share.region.cells] += (share.contribution / share.region.area)[:, None, None]
+    return values
+
+
+def _blocks(values: FloatArray, shares: list[Share]) -> FloatArray:
+    """[t, g, g] summed over the largest squares that no share cuts through."""
+    targets, cells, _ = values.shape
     rows = _finest([(share.region.top, share.region.bottom) for share in shares], cells)
     columns = _finest([(share.region.left, share.region.right) for share in shares], cells)
     side = min(rows, columns)

@@ -183,7 +183,12 @@ class Judge:
 
 def rank_correlation(one: FloatArray, other: FloatArray) -> float:
     """Spearman's correlation of two maps on a common grid of `COMPARED_CELLS` a side; 0 where one is constant."""
-    ranks = [_ranks(_common_grid(values)) for values in (one, other)]
+    return spearman(_common_grid(one), _common_grid(other))
+
+
+def spearman(one: FloatArray, other: FloatArray) -> float:
+    """Spearman's correlation of [m] and [m]; 0 where one is constant."""
+    ranks = [_ranks(values) for values in (one, other)]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

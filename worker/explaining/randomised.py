@@ -2,12 +2,14 @@
 
 import copy
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 CALIBRATION_IMAGES = 8
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def randomised(network: nn.Module, image_size: int, generator: torch.Generator) -> nn.Module:
@@ -21,14 +23,21 @@ def randomised(network: nn.Module, image_size: int, generator: torch.Generator) 
         image_size: s.
         generator: of the CPU; the same state gives the same network.
     """
-    other = copy.deepcopy(network).requires_grad_(False)
+    other = redrawn(network, generator)
     for module in other.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            parameter.copy_(_draw(module, name, parameter, generator))
         if isinstance(module, _BatchNorm):
             module.reset_running_stats()
     _calibrate(other, torch.randn(CALIBRATION_IMAGES, 3, image_size, image_size, generator=generator))
     return other.eval()
+
+
+def redrawn(network: Network, generator: torch.Generator) -> Network:
+    """A frozen copy of the network with weights drawn anew, in its mode; norms scale by one and shift by nothing."""
+    other = copy.deepcopy(network).requires_grad_(False)
+    for module in other.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            parameter.copy_(_draw(module, name, parameter, generator))
+    return other
 
 
 def _draw(module: nn.Module, name: str, parameter: Tensor, generator: torch.Generator) -> Tensor:

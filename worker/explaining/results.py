@@ -1,6 +1,6 @@
 """What an explanation is, once computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-Space = Literal["probability", "logit"]
+Space = Literal["probability", "logit", "log_odds", "value"]
 FloatArray = NDArray[np.float64]
 ChooseTargets = Callable[[Tensor], Tensor]
 """Probabilities [n, c] to the class indices to explain [n, t]."""
@@ -16,17 +16,18 @@ ChooseTargets = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class TargetExplanation:
-    """Why one image was, or was not, taken for one class.
+    """Why one input was, or was not, taken for one class.
 
     Attributes:
         space: what `base_value` and `output_value` are measured in and, for `shap`, what the attributions sum to.
-        base_value: the answer to an image with everything hidden; null where a method has none.
-        output_value: the serving network's own answer to the image.
+        base_value: the answer to an input with everything hidden; null where a method has none.
+        output_value: the serving network's own answer to the input.
         additivity: `{"residual", "tolerance", "passed"}` of base + sum = output; null where a method claims none.
         fit: `{"r2", "intercept", "local_prediction"}` of LIME's surrogate; null for the other methods.
-        attributions: [h, w] float, row major, in the input's orientation, un-rescaled.
+        attributions: of an image [h, w] float, row major, in the input's orientation, un-rescaled; of a text a list
+            of `{"token", "start", "end", "attribution"}`, one for each word, with offsets in characters.
         layer: the module looked at, by its dotted name.
-        degenerate: the map is the same everywhere and says nothing.
+        degenerate: the attributions are the same everywhere and say nothing.
     """
 
     label: str
@@ -35,27 +36,32 @@ class TargetExplanation:
     output_value: float
     additivity: dict[str, Any] | None
     fit: dict[str, float] | None
-    attributions: FloatArray
+    attributions: Any
     layer: str | None
     degenerate: bool
 
 
 @dataclass(frozen=True)
 class ItemExplanation:
-    """One image: what was predicted, why, and how far the first target's map can be trusted."""
+    """One input: what was predicted, why, and how far the first target's attributions can be trusted.
+
+    Attributes:
+        truncated: the input is a text that the network did not read to its end.
+    """
 
     prediction: dict[str, Any]
     targets: list[TargetExplanation]
     quality: dict[str, Any] | None
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """All images of a request, with what it took.
+    """All inputs of a request, with what it took.
 
     Attributes:
         parameters: as used, defaults filled in.
-        evaluations: `{"forward", "backward"}`: images sent through the network, in all.
+        evaluations: `{"forward", "backward"}`: inputs sent through the network, in all.
         warnings: `{"code", "message"}` each.
     """
 
@@ -94,3 +100,28 @@ class Attributed:
     logits: FloatArray
     probabilities: FloatArray
     targets: list[Attribution]
+
+
+def additivity(summed_value: float | None, output: float, tolerance: float) -> dict[str, Any] | None:
+    """How far base + sum is from what serving answers; null for methods that do not promise it."""
+    if summed_value is None:
+        return None
+    residual = abs(summed_value - output)
+    return {"residual": residual, "tolerance": tolerance, "passed": residual <= tolerance}
+
+
+def warnings_of(items: Sequence[ItemExplanation]) -> list[dict[str, str]]:
+    """`{"code", "message"}` for whatever should not be trusted."""
+    warnings: list[dict[str, str]] = []
+    for index, item in enumerate(items):
+        for target in item.targets:
+            if target.degenerate:
+                message = f"The map of item {index} for {target.label!r} is the same everywhere: it shows nothing."
+                warnings.append({"code": "degenerate_map", "message": message})
+            if target.additivity is not None and not target.additivity["passed"]:
+                message = f"The attributions of item {index} for {target.label!r} do not add up to the output."
+                warnings.append({"code": "not_additive", "message": message})
+        if item.quality is not None and not item.quality["reliable"]:
+            message = f"The map of item {index} failed its quality checks: see `quality`."
+            warnings.append({"code": "unreliable", "message": message})
+    return warnings

@@ -1,0 +1,41 @@
+"""What a request may ask of a trained model: classes that it has, parameters that belong to the method."""
+
+from collections.abc import Mapping, Sequence
+
+from service.errors import Fault, Invalid
+from service.specs.explanations import ExplanationSpec
+
+
+def asked_classes(spec: ExplanationSpec, classes: Sequence[str]) -> list[int] | None:
+    """The places of the classes that are named as targets; None where each input's predicted class is meant.
+
+    Raises:
+        Invalid: a target is no class of this model.
+    """
+    if spec.targets == "predicted":
+        return None
+    places = {label: i for i, label in enumerate(classes)}
+    faults = [
+        Fault(("targets", i), "unknown_label", "No class of this model has this label.")
+        for i, label in enumerate(spec.targets)
+        if label not in places
+    ]
+    if faults:
+        raise Invalid("A target is not a class of this model.", errors=faults)
+    return [places[label] for label in spec.targets]
+
+
+def refuse_foreign_parameters(spec: ExplanationSpec, allowed: Mapping[str, frozenset[str]]) -> None:
+    """Lets pass what `allowed` names for the method.
+
+    Raises:
+        Invalid: a parameter is given that the method does not take.
+    """
+    given = {name for name, value in spec.parameters.model_dump().items() if value is not None}
+    foreign = sorted(given - allowed[spec.method])
+    if foreign:
+        message = f"This is not a parameter of {spec.method}."
+        raise Invalid(
+            "A parameter belongs to another method.",
+            errors=[Fault(("parameters", name), "foreign_parameter", message) for name in foreign],
+        )
