@@ -15,6 +15,7 @@ from service.store.pages import PageQuery
 from service.store.tables import ExplanationRow, ModelRow
 
 DEFAULT_EVALUATIONS = 500
+DEFAULT_SAMPLES = 1000
 MAX_EVALUATIONS = 50_000
 
 
@@ -101,9 +102,13 @@ def _check_spec(spec: ExplanationSpec, model: ModelRow) -> None:
 
 
 def _check_budget(spec: ExplanationSpec, inputs: int) -> None:
-    evaluations = inputs * ((spec.parameters.evaluations or DEFAULT_EVALUATIONS) if spec.method == "shap" else 1)
-    if evaluations > MAX_EVALUATIONS:
-        fault = Fault(("body", "parameters", "evaluations"), "budget", f"inputs * evaluations <= {MAX_EVALUATIONS}")
+    asked, field = 1, "evaluations"
+    if spec.method == "shap":
+        asked = spec.parameters.evaluations or DEFAULT_EVALUATIONS
+    elif spec.method == "lime":
+        asked, field = spec.parameters.samples or DEFAULT_SAMPLES, "samples"
+    if inputs * asked > MAX_EVALUATIONS:
+        fault = Fault(("body", "parameters", field), "budget", f"inputs * {field} <= {MAX_EVALUATIONS}")
         raise BudgetExceeded("The explanation costs too many evaluations.", errors=[fault])
 
 

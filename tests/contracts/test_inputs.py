@@ -75,6 +75,15 @@ def test_s41_a_budget_beyond_bounds(api: Api) -> None:
         problem(ask(api, "explanations", png(), spec=spec), 422, "validation")
 
 
+def test_s41_the_perturbations_of_lime_are_budgeted_and_bounded(api: Api) -> None:
+    spec = {"method": "lime", "parameters": {"samples": 10_000}}
+    refused = problem(ask(api, "explanations", *[png()] * 6, spec=spec), 422, "budget-exceeded")
+    assert refused["errors"][0]["loc"] == ["body", "parameters", "samples"]
+    for parameters in ({"samples": 10**6}, {"segments": 3}, {"kernel_width": 0}, {"evaluations": 100}, {"layer": "x"}):
+        spec = {"method": "lime", "parameters": parameters}
+        problem(ask(api, "explanations", png(), spec=spec), 422, "validation")
+
+
 @pytest.mark.parametrize("spec", ["{", "[]", '{"a": NaN}', "[" * 50_000, '{"method": "shap", "method": "shap"}', "5"])
 def test_s13_the_spec_part_is_strict_json(spec: str, api: Api) -> None:
     for noun in NOUNS:

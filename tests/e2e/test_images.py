@@ -174,6 +174,22 @@ def test_shap_adds_up_to_what_the_service_answers(live: Live, job: dict[str, Any
             assert target["additivity"]["passed"]
 
 
+def test_lime_is_the_same_twice_and_says_how_well_it_fits(
+    live: Live, job: dict[str, Any], pictures: list[bytes]
+) -> None:
+    spec = {"method": "lime", "parameters": {"samples": 200, "segments": 16}, "seed": 7}
+    first, again = (live.client.explain(job["model_id"], pictures[:1], spec)["items"] for _ in range(2))
+    (target,) = first[0]["targets"]
+    assert target["attributions"] == again[0]["targets"][0]["attributions"]
+    assert set(target["fit"]) == {"r2", "intercept", "local_prediction"}
+    assert target["fit"] == again[0]["targets"][0]["fit"]
+    assert target["additivity"] is None
+    values = np.array(target["attributions"]["values"])
+    width, height = Image.open(io.BytesIO(pictures[0])).size
+    assert values.shape == (height, width)
+    assert Image.open(io.BytesIO(live.client.download(target["overlay_url"]))).size == (width, height)  # type: ignore[arg-type]
+
+
 def test_the_overlay_itself(live: Live, job: dict[str, Any], pictures: list[bytes]) -> None:
     with live.http as http:
         path = f"/v1/models/{job['model_id']}/explanations"

@@ -43,6 +43,7 @@ def warm_up(device: torch.device) -> None:
     methods: dict[Method, MethodParameters] = {
         "grad_cam": MethodParameters(),
         "shap": MethodParameters(evaluations=32),
+        "lime": MethodParameters(samples=50, segments=4),
     }
     for method, parameters in methods.items():
         spec = ExplanationSpec(method=method, parameters=parameters)
