@@ -37,13 +37,21 @@ class TableNetwork(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.head = nn.Linear(width, outputs)
 
-    def forward(self, encoded: Tensor) -> Tensor:
-        """[n, d] → [n, outputs]."""
+    def embed(self, encoded: Tensor) -> Tensor:
+        """[n, d] → [n, w]: the numeric columns, then each category's embedding."""
         parts = [encoded[:, self.numeric]]
         for position, table in zip(self.categorical, self.embeddings, strict=True):
             parts.append(table(encoded[:, position].long()))
-        result: Tensor = self.head(self.hidden(torch.cat(parts, dim=1)))
+        return torch.cat(parts, dim=1)
+
+    def from_embedded(self, embedded: Tensor) -> Tensor:
+        """[n, w] → [n, outputs]."""
+        result: Tensor = self.head(self.hidden(embedded))
         return result
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """[n, d] → [n, outputs]."""
+        return self.from_embedded(self.embed(encoded))
 
 
 def build_mlp(encoding: Encoding, spec: MlpSpec, outputs: int) -> TableNetwork:

@@ -1,12 +1,49 @@
 """What a request may ask of a trained model: classes that it has, parameters that belong to the method."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from service.errors import Fault, Invalid
-from service.specs.explanations import ExplanationSpec
 
 
-def asked_classes(spec: ExplanationSpec, classes: Sequence[str]) -> list[int] | None:
+class Parameters(Protocol):
+    """What is read of `service.specs.explanations.MethodParameters`."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """By name; null where not given."""
+        ...
+
+
+class Asked(Protocol):
+    """What is read of `service.specs.explanations.ExplanationSpec`."""
+
+    @property
+    def method(self) -> str:
+        """How to explain."""
+        ...
+
+    @property
+    def targets(self) -> str | Sequence[str]:
+        """`predicted`, or labels."""
+        ...
+
+    @property
+    def parameters(self) -> Parameters:
+        """Of the method."""
+        ...
+
+    @property
+    def evaluate(self) -> bool:
+        """Whether to judge the explanation."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of whatever is random."""
+        ...
+
+
+def asked_classes(spec: Asked, classes: Sequence[str]) -> list[int] | None:
     """The places of the classes that are named as targets; None where each input's predicted class is meant.
 
     Raises:
@@ -25,7 +62,7 @@ def asked_classes(spec: ExplanationSpec, classes: Sequence[str]) -> list[int] | 
     return [places[label] for label in spec.targets]
 
 
-def refuse_foreign_parameters(spec: ExplanationSpec, allowed: Mapping[str, frozenset[str]]) -> None:
+def refuse_foreign_parameters(spec: Asked, allowed: Mapping[str, frozenset[str]]) -> None:
     """Lets pass what `allowed` names for the method.
 
     Raises:

@@ -16,21 +16,24 @@ ChooseTargets = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class TargetExplanation:
-    """Why one input was, or was not, taken for one class.
+    """Why one input was, or was not, taken for one class, or got its value.
 
     Attributes:
+        label: null in a regression.
         space: what `base_value` and `output_value` are measured in and, for `shap`, what the attributions sum to.
         base_value: the answer to an input with everything hidden; null where a method has none.
-        output_value: the serving network's own answer to the input.
+        output_value: the serving model's own answer to the input.
         additivity: `{"residual", "tolerance", "passed"}` of base + sum = output; null where a method claims none.
+            With `standard_error`, the largest of the attributions, where they are sampled.
         fit: `{"r2", "intercept", "local_prediction"}` of LIME's surrogate; null for the other methods.
         attributions: of an image [h, w] float, row major, in the input's orientation, un-rescaled; of a text a list
-            of `{"token", "start", "end", "attribution"}`, one for each word, with offsets in characters.
+            of `{"token", "start", "end", "attribution"}`, one for each word, with offsets in characters; of a row
+            a list of `{"feature", "value", "attribution"}`, one for each of the user's columns, in their order.
         layer: the module looked at, by its dotted name.
         degenerate: the attributions are the same everywhere and say nothing.
     """
 
-    label: str
+    label: str | None
     space: Space
     base_value: float | None
     output_value: float
@@ -61,8 +64,9 @@ class Explanation:
 
     Attributes:
         parameters: as used, defaults filled in.
-        evaluations: `{"forward", "backward"}`: inputs sent through the network, in all.
+        evaluations: `{"forward", "backward"}`: inputs sent through the model, in all.
         warnings: `{"code", "message"}` each.
+        summary: of all inputs together, for a method that explains no single one.
     """
 
     method: str
@@ -73,6 +77,7 @@ class Explanation:
     evaluations: dict[str, int]
     warnings: list[dict[str, str]]
     items: list[ItemExplanation]
+    summary: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,11 +120,12 @@ def warnings_of(items: Sequence[ItemExplanation]) -> list[dict[str, str]]:
     warnings: list[dict[str, str]] = []
     for index, item in enumerate(items):
         for target in item.targets:
+            what = f"item {index}" if target.label is None else f"item {index} for {target.label!r}"
             if target.degenerate:
-                message = f"The map of item {index} for {target.label!r} is the same everywhere: it shows nothing."
+                message = f"The map of {what} is the same everywhere: it shows nothing."
                 warnings.append({"code": "degenerate_map", "message": message})
             if target.additivity is not None and not target.additivity["passed"]:
-                message = f"The attributions of item {index} for {target.label!r} do not add up to the output."
+                message = f"The attributions of {what} do not add up to the output."
                 warnings.append({"code": "not_additive", "message": message})
         if item.quality is not None and not item.quality["reliable"]:
             message = f"The map of item {index} failed its quality checks: see `quality`."
