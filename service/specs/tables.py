@@ -12,6 +12,24 @@ NUMBER_KINDS: frozenset[ColumnKind] = frozenset({"numeric", "boolean", "datetime
 """Kept as numbers: booleans as 0 and 1, datetimes as seconds since 1970."""
 
 
+MIN_ROWS = 10
+Delimiter = Literal[",", ";", "\t", "|"]
+
+
+class TableOptions(Spec):
+    """What the owner says of an upload.
+
+    Fields:
+        target: the column to be learned; null is the last one.
+        columns: kinds that are not to be inferred; `ignore` leaves a column out of the features.
+        delimiter: of a CSV file; null takes the one that its header shows.
+    """
+
+    target: ColumnName | None = None
+    columns: dict[ColumnName, ColumnKind | Literal["ignore"]] = Field(default_factory=dict, max_length=2000)
+    delimiter: Delimiter | None = None
+
+
 class ColumnSchema(Spec):
     """One column of features."""
 

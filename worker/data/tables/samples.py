@@ -1,0 +1,131 @@
+"""The samples of a table as validation leaves them for trials: one typed Parquet file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from service.specs.tables import NUMBER_KINDS, ColumnSchema, TableManifest
+from worker.data.table import Table, Values
+from worker.data.tables.cells import Cells, Floats, NumberCells, TextCells
+from worker.data.tables.target import Target
+
+CLASS, VALUE, DIGEST = "\x00class", "\x00value", "\x00sha256"
+"""Names of our own columns; no upload's column can have them."""
+_GROUP_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class TableSamples:
+    """A table's samples in the order of the upload.
+
+    Attributes:
+        table: the features.
+        classes: [n] object array of str; None where the target can only be regressed.
+        values: [n] float64; None where the target can only be classified.
+        digests: SHA-256 of each row's features.
+        columns: a feature's or an ignored column's values as text, None where missing; raises `ValueError` of others.
+    """
+
+    table: Table
+    classes: NDArray[Any] | None
+    values: Floats | None
+    digests: list[str]
+    columns: Callable[[str], list[str | None]]
+
+
+def write_samples(path: Path, columns: dict[str, Cells], target: Target, digests: Sequence[str]) -> None:
+    """Features by kind, ignored columns as text, then the target and the digests; row groups of 65,536 rows."""
+    fields = [pa.field(name, _type_of(cells)) for name, cells in columns.items()]
+    ours: dict[str, tuple[pa.DataType, Any]] = {DIGEST: (pa.string(), digests)}
+    if target.classes is not None:
+        ours[CLASS] = (pa.string(), target.classes)
+    if target.values is not None:
+        ours[VALUE] = (pa.float64(), target.values)
+    schema = pa.schema([*fields, *(pa.field(name, kind) for name, (kind, _) in ours.items())])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for start in range(0, len(digests), _GROUP_ROWS):
+            part = slice(start, start + _GROUP_ROWS)
+            arrays = [_array(cells, part) for cells in columns.values()]
+            arrays += [pa.array(values[part], kind) for kind, values in ours.values()]
+            writer.write_table(pa.table(arrays, schema=schema))
+
+
+def read_samples(path: Path, manifest: TableManifest) -> TableSamples:
+    """What `write_samples` wrote, of the columns that the manifest names; missing numbers are NaN."""
+    texts = [column.name for column in manifest.columns if column.kind not in NUMBER_KINDS]
+    has_classes = "tabular_classification" in manifest.problems
+    has_values = "tabular_regression" in manifest.problems
+    with pq.ParquetFile(path, read_dictionary=[*texts, *([CLASS] if has_classes else [])]) as file:
+        values = {column.name: _values(file, column) for column in manifest.columns}
+        classes = _objects(file, CLASS) if has_classes else None
+        numbers = _column(file, VALUE).to_numpy() if has_values else None
+        digests = _column(file, DIGEST).to_pylist()
+
+    def columns(name: str) -> list[str | None]:
+        with pq.ParquetFile(path) as file:
+            return _as_text(file, name, manifest)
+
+    return TableSamples(Table(tuple(manifest.columns), values), classes, numbers, digests, columns)
+
+
+def _as_text(file: pq.ParquetFile, name: str, manifest: TableManifest) -> list[str | None]:
+    kinds = {column.name: column.kind for column in manifest.columns}
+    if name in kinds and kinds[name] in NUMBER_KINDS:
+        schema = ColumnSchema(name=name, kind=kinds[name])
+        numbers = NumberCells(kinds[name], _values(file, schema))  # type: ignore[arg-type]
+        return list(numbers.as_text().objects())
+    if name not in kinds and name not in manifest.ignored:
+        raise ValueError("the table has no such column beside its target")
+    return list(_column(file, name).to_pylist())
+
+
+def _column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
+    return file.read([name]).column(name)
+
+
+def _objects(file: pq.ParquetFile, name: str) -> NDArray[Any]:
+    """[n] of str, None where missing; the texts are as they were written, whatever they mean."""
+    encoded = _column(file, name).unify_dictionaries().combine_chunks()
+    whole = encoded if isinstance(encoded, pa.DictionaryArray) else encoded.chunk(0)
+    codes = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    found: NDArray[Any] = np.array([*whole.dictionary.to_pylist(), None], dtype=object)[codes]
+    return found
+
+
+def _values(file: pq.ParquetFile, column: ColumnSchema) -> Values:
+    if column.kind not in NUMBER_KINDS:
+        return _objects(file, column.name)
+    found = _column(file, column.name)
+    if column.kind == "boolean":
+        found = found.cast(pa.uint8())
+    if column.kind == "datetime":
+        found = found.cast(pa.int64())
+    numbers: Floats = found.cast(pa.float64()).fill_null(np.nan).to_numpy()
+    return numbers / 1e6 if column.kind == "datetime" else numbers.copy()
+
+
+def _type_of(cells: Cells) -> pa.DataType:
+    if isinstance(cells, TextCells):
+        return pa.string()
+    return {"numeric": pa.float64(), "boolean": pa.bool_(), "datetime": pa.timestamp("us", "UTC")}[cells.kind]
+
+
+def _array(cells: Cells, part: slice) -> pa.Array:
+    if isinstance(cells, TextCells):
+        codes = pa.array(cells.codes[part], mask=cells.codes[part] < 0)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(cells.texts, pa.string())).cast(pa.string())
+    values = cells.values[part]
+    missing = np.isnan(values)
+    if cells.kind == "numeric":
+        return pa.array(values, mask=missing)
+    whole = np.where(missing, 0.0, values)
+    if cells.kind == "boolean":
+        return pa.array(whole != 0.0, mask=missing)
+    micros = np.round(whole * 1e6).astype(np.int64)
+    return pa.array(micros, pa.int64(), mask=missing).cast(pa.timestamp("us", "UTC"))
