@@ -16,7 +16,8 @@ from service.store.tables import ExplanationRow, ModelRow
 
 DEFAULT_EVALUATIONS = 500
 DEFAULT_SAMPLES = 1000
-MAX_EVALUATIONS = 50_000
+MAX_EVALUATIONS = 64_000
+"""As many inputs as a request may have, each by LIME's usual number of samples."""
 
 
 def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked: Asked) -> str:

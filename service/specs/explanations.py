@@ -20,7 +20,7 @@ class MethodParameters(Spec):
         layer: grad_cam: dotted name of the module to hook; found by itself when null.
         evaluations: shap: budget of network evaluations per input and target.
         baseline: shap and lime on images: what hidden regions show.
-        batch_size: shap: masked images per forward.
+        batch_size: shap and lime on images: masked images per forward.
         explainer: shap: `partition` is the one for images.
         samples: lime: perturbed inputs, the input itself included.
         segments: lime on images: about how many superpixels.
@@ -36,7 +36,7 @@ class MethodParameters(Spec):
     samples: int | None = Field(None, ge=50, le=10_000)
     segments: int | None = Field(None, ge=4, le=400)
     features: int | None = Field(None, ge=1, le=1000)
-    kernel_width: float | None = Field(None, gt=0, le=1000)
+    kernel_width: float | None = Field(None, ge=0.01, le=1000)
 
 
 class DatasetInputs(Spec):

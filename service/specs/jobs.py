@@ -49,11 +49,9 @@ class SplitSpec(Spec):
 
 
 class BackboneSpec(Spec):
-    """Which pretrained network, which weights, and which part of it is trained."""
+    """Which network, which weights, and which part of it is trained."""
 
-    name: Annotated[str, Field(max_length=100)] = Field(
-        DEFAULT_IMAGE_BACKBONE, description="A name of the catalogue; of a text problem the default is its own."
-    )
+    name: Annotated[str, Field(max_length=100)] = Field(DEFAULT_IMAGE_BACKBONE, description="A name of the catalogue.")
     weights: Literal["pretrained", "none"] | None = None
     trainable: Literal["head", "last_stage", "all", "gradual"] = "all"
     dropout: float = Field(0.2, ge=0.0, le=0.9)
@@ -210,8 +208,8 @@ class JobSpec(Spec):
     def _metric_is_of_the_problem(self) -> Self:
         if self.problem is None:
             return self
-        asked = {"early_stopping.monitor": self.early_stopping.monitor} if self.early_stopping else {}
-        asked |= {"tuning.metric": self.tuning.metric} if self.tuning else {}
+        asked = {"tuning.metric": self.tuning.metric} if self.tuning else {}
+        asked |= {"early_stopping.monitor": self.early_stopping.monitor} if self.early_stopping else {}
         allowed = monitors_of(self.problem == "tabular_regression")
         for path, metric in asked.items():
             if metric not in allowed:

@@ -75,9 +75,16 @@ def test_s41_a_budget_beyond_bounds(api: Api) -> None:
         problem(ask(api, "explanations", png(), spec=spec), 422, "validation")
 
 
+@pytest.mark.parametrize("method", ["shap", "lime"])
+def test_a_dataset_is_explained_with_nothing_but_a_method(method: str, api: Api) -> None:
+    path = f"/v1/models/{api.ours.ids['model_id']}/explanations"
+    body = {"dataset_id": api.ours.ids["dataset_id"], "method": method}
+    assert api.call("POST", path, json=body, headers={"Prefer": "wait=0"}).status_code == 202
+
+
 def test_s41_the_perturbations_of_lime_are_budgeted_and_bounded(api: Api) -> None:
     spec = {"method": "lime", "parameters": {"samples": 10_000}}
-    refused = problem(ask(api, "explanations", *[png()] * 6, spec=spec), 422, "budget-exceeded")
+    refused = problem(ask(api, "explanations", *[png()] * 7, spec=spec), 422, "budget-exceeded")
     assert refused["errors"][0]["loc"] == ["body", "parameters", "samples"]
     for parameters in ({"samples": 10**6}, {"segments": 3}, {"kernel_width": 0}, {"evaluations": 100}, {"layer": "x"}):
         spec = {"method": "lime", "parameters": parameters}

@@ -107,8 +107,10 @@ def pretrained_weights(course: Course) -> Patch | None:
 
 
 def smaller_backbone(course: Course) -> Patch | None:
-    """The largest one of at most half the weights."""
+    """The largest one of at most half the weights; the built-in ones are the smallest."""
     here = CATALOGUE[course.spec.network.name]
+    if here.source == "builtin":
+        return None
     smaller = [entry for entry in _exchangeable(course) if 2 * entry.parameters <= here.parameters]
     return _exchange(max(smaller, key=_size)) if smaller else None
 

@@ -1,5 +1,6 @@
 """LIME for images: a linear surrogate over superpixels (Ribeiro et al. 2016, arXiv:1602.04938)."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,8 @@ class LimeImages:
         found: list[Floats] = []
         with lanes(answers.targets.device) as (count, side_by_side):
             for round_ in np.array_split(present, range(AT_ONCE * count, len(present), AT_ONCE * count)):
-                parts = [round_[i : i + size][:, segments] for i in range(0, len(round_), size)]
+                step = min(size, math.ceil(len(round_) / count))
+                parts = [round_[i : i + step][:, segments] for i in range(0, len(round_), step)]
                 found += side_by_side(answers, parts)
                 meter.count(forward=len(round_))
         return np.concatenate(found)

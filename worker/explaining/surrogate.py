@@ -29,6 +29,9 @@ class Surrogate:
         return {"r2": self.r2, "intercept": self.intercept, "local_prediction": self.local_prediction}
 
 
+LEAST_SPREAD = 1e-6
+"""Weighted variance of the answers, as a share of their variance, below which the kernel sees nothing but the input
+itself: all weights are 0."""
 FIRST_RIDGE = 0.01
 """Of the fit that only ranks components, as in LIME's `highest_weights`."""
 
@@ -41,7 +44,7 @@ def fit_surrogate(
     Args:
         components: [n, m] the perturbations in interpretable terms; row 0 is the input itself.
         answers: [n] of the model for one target.
-        proximity: [n] > 0, the weight of each perturbation.
+        proximity: [n] >= 0, the weight of each perturbation; row 0's is positive.
         ridge: weight of the squared coefficients, as scikit-learn's `alpha`.
         features: keeps so many components, those that add most to a first fit's answer at the input; the others'
             weight is 0. All when null.
@@ -53,9 +56,12 @@ def fit_surrogate(
         weights = np.zeros(components.shape[1])
         weights[kept] = part.weights
         return replace(part, weights=weights)
+    mean = float(np.average(answers, weights=proximity))
+    spread = float(np.average((answers - mean) ** 2, weights=proximity))
+    if spread <= LEAST_SPREAD * float(np.var(answers)):
+        return Surrogate(np.zeros(components.shape[1]), mean, 1.0, mean)
     model = Ridge(alpha=ridge).fit(components, answers, sample_weight=proximity)
-    spread = float(np.average((answers - np.average(answers, weights=proximity)) ** 2, weights=proximity))
-    r2 = float(model.score(components, answers, sample_weight=proximity)) if spread > 1e-18 else 1.0
+    r2 = float(model.score(components, answers, sample_weight=proximity))
     local = float(model.predict(components[:1])[0])
     return Surrogate(np.asarray(model.coef_, dtype=np.float64), float(model.intercept_), r2, local)
 

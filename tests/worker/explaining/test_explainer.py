@@ -56,7 +56,22 @@ def test_a_network_without_maps_has_shap_and_lime_but_no_grad_cam() -> None:
     assert found.items[0].targets[0].additivity is not None
     assert found.items[0].targets[0].additivity["passed"]
     spec = ExplanationSpec(method="lime", parameters=MethodParameters(samples=64))
-    assert explain_images(trained, PICTURES[:1], spec, progress=quiet).items[0].targets[0].fit is not None
+    (target,) = explain_images(trained, PICTURES[:1], spec, progress=quiet).items[0].targets
+    assert target.fit is not None
+    assert 0.0 <= target.fit["r2"] <= 1.0
+    assert not target.degenerate
+
+
+def test_a_kernel_that_sees_no_neighbour_shows_nothing_and_says_so(trained: TrainedNetwork) -> None:
+    for width in (0.01, 0.02):
+        parameters = MethodParameters(samples=64, segments=16, kernel_width=width)
+        found = explain_images(
+            trained, PICTURES[:1], ExplanationSpec(method="lime", parameters=parameters), progress=quiet
+        )
+        (target,) = found.items[0].targets
+        assert not target.attributions.any()
+        assert target.degenerate
+        assert [warning["code"] for warning in found.warnings] == ["degenerate_map"]
 
 
 FEW = {"grad_cam": {}, "shap": {"evaluations": 64}, "lime": {"samples": 64}}
