@@ -31,6 +31,7 @@ from worker.backbones.building import build_network, load_pretrained
 from worker.backbones.parts import features, head_of
 from worker.backbones.pixels import PixelFormat
 from worker.backbones.sources import WeightSources
+from worker.data.deck import deck_of
 from worker.data.decoded import Archive
 from worker.data.disk_cache import DiskCache
 from worker.data.splits import deal
@@ -57,7 +58,7 @@ class Stopwatch(QuietSink):
 def bare(order: TrialOrder, pixels: torch.Tensor, epochs: int) -> float:
     """Seconds of a script that does it by hand: one pass over the images, then the head."""
     started = time.perf_counter()
-    dealt = deal(order.manifest, order.spec.split, 0)
+    dealt = deal(deck_of(order.manifest), order.spec.split, 0)
     targets = torch.tensor([int(sample.label) for sample in order.manifest.samples])
     network = build_network(BACKBONE, classes=10, dropout=0.2, image_size=64).eval()
     load_pretrained(network, BACKBONE, WeightSources())

@@ -1,4 +1,4 @@
-"""Images of a dataset: dealing, decoding, augmenting, batching, and features that are computed once.
+"""Samples of a dataset: reading, dealing; images decoded, augmented, batched, and features that are computed once.
 
-Shapes in this package: n images, s pixels a side, d features, c classes.
+Shapes in this package: n samples, s pixels a side, d features, c classes.
 """

@@ -5,8 +5,9 @@ from itertools import pairwise
 from typing import TypeVar
 
 from service.errors import SplitCrossed
-from service.specs.datasets import SPLITS, Manifest, Split
+from service.specs.datasets import SPLITS, Split
 from service.specs.jobs import SplitSpec
+from worker.data.deck import Deck
 from worker.data.sample_times import parse_times
 
 T = TypeVar("T")
@@ -14,11 +15,11 @@ Deal = dict[Split, list[int]]
 """Sample indices, ascending, by split."""
 
 
-def check_deal(manifest: Manifest, split: SplitSpec, dealt: Deal) -> None:
+def check_deal(deck: Deck, split: SplitSpec, dealt: Deal) -> None:
     """Looks at a deal as if it did not know how it was made.
 
     Raises:
-        SplitCrossed: a split is empty; or a sample, an image's bytes or (`group`) a group is in two splits; or
+        SplitCrossed: a split is empty; or a sample, a digest or (`group`) a group is in two splits; or
             (`time`) a sample is not older than every one of a later split.
     """
     empty = [name for name in SPLITS if not dealt[name]]
@@ -26,13 +27,13 @@ def check_deal(manifest: Manifest, split: SplitSpec, dealt: Deal) -> None:
         raise SplitCrossed(f"The {empty[0]} split is empty.")
     if sum(map(len, dealt.values())) != len({index for indices in dealt.values() for index in indices}):
         raise SplitCrossed("A sample was dealt twice.")
-    _check_apart([sample.sha256 for sample in manifest.samples], dealt, "Byte-identical images")
+    _check_apart(deck.digests, dealt, f"Identical {deck.names.many}")
     if split.strategy == "group":
         assert split.group_column is not None, "the spec is valid"
-        _check_apart(manifest.column(split.group_column), dealt, "Samples of one group")
+        _check_apart(deck.column(split.group_column), dealt, "Samples of one group")
     if split.strategy == "time":
         assert split.time_column is not None, "the spec is valid"
-        times = parse_times(manifest.column(split.time_column))
+        times = parse_times(deck.column(split.time_column))
         for earlier, later in pairwise(SPLITS):
             if max(_of(times, dealt[earlier])) >= min(_of(times, dealt[later])):
                 raise SplitCrossed(f"The {earlier} split has a sample that is not older than the {later} split.")

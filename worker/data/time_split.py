@@ -4,48 +4,53 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from service.errors import Fault, TargetInvalid
-from service.specs.archive_paths import show_path
-from service.specs.datasets import SPLITS, Manifest
+from service.specs.datasets import SPLITS
 from service.specs.jobs import SplitSpec
 from worker.data.deals import Deal
+from worker.data.deck import Deck
 from worker.data.sample_times import NoTime, parse_times
 
 
-def deal_by_time(manifest: Manifest, split: SplitSpec) -> Deal:
+def deal_by_time(deck: Deck, split: SplitSpec) -> Deal:
     """The oldest samples are train, the newest test; samples of one time stay together.
 
-    Of byte-identical images the oldest counts; newer ones that fall into a later split are left out, since they
-    would be recognised there. The cuts are where the shares of the images that count come nearest to those asked for.
+    Of identical samples the oldest counts; newer ones that fall into a later split are left out, since they
+    would be recognised there. The cuts are where the shares of the samples that count come nearest to those asked for.
 
     Raises:
         TargetInvalid: a sample without a time, fewer than three times, or classes that are not in train.
     """
     assert split.time_column is not None, "the spec is valid"
-    times = _times(manifest, split.time_column)
+    times = _times(deck, split.time_column)
     first: dict[str, Decimal] = {}
-    for sample, time in zip(manifest.samples, times, strict=True):
-        first[sample.sha256] = min(time, first.get(sample.sha256, time))
-    counted = sorted(time for sample, time in zip(manifest.samples, times, strict=True) if time == first[sample.sha256])
+    for digest, time in zip(deck.digests, times, strict=True):
+        first[digest] = min(time, first.get(digest, time))
+    counted = sorted(time for digest, time in zip(deck.digests, times, strict=True) if time == first[digest])
     cuts = _cuts(counted, split)
     sides = [_side(time, cuts) for time in times]
     dealt: Deal = {name: [] for name in SPLITS}
-    for index, sample in enumerate(manifest.samples):
-        if sides[index] == _side(first[sample.sha256], cuts):
+    for index, digest in enumerate(deck.digests):
+        if sides[index] == _side(first[digest], cuts):
             dealt[SPLITS[sides[index]]].append(index)
-    lacking = sorted(set(manifest.classes) - {manifest.samples[index].label for index in dealt["train"]})
+    lacking = _lacking(deck, dealt["train"])
     if lacking:
-        faults = [
-            Fault(("classes", label), "not-in-train", "All its images are too new for train.") for label in lacking
-        ]
-        raise TargetInvalid("Classes have no image among the oldest.", errors=faults)
+        text = f"All its {deck.names.many} are too new for train."
+        faults = [Fault(("classes", label), "not-in-train", text) for label in lacking]
+        raise TargetInvalid(f"Classes have no {deck.names.one} among the oldest.", errors=faults)
     return dealt
 
 
-def _times(manifest: Manifest, column: str) -> list[Decimal]:
+def _lacking(deck: Deck, train: Sequence[int]) -> list[str]:
+    """Classes without a sample in train."""
+    labels = deck.labels or ()
+    return sorted(set(deck.classes) - {labels[index] for index in train}) if labels else []
+
+
+def _times(deck: Deck, column: str) -> list[Decimal]:
     try:
-        return parse_times(manifest.column(column))
+        return parse_times(deck.column(column))
     except NoTime as error:
-        where = ("file", show_path(manifest.samples[error.position].path))
+        where = deck.names.place(error.position)
         text = "The time is missing, or neither a number nor an ISO 8601 date like those before it."
         raise TargetInvalid("A sample has no time.", errors=[Fault(where, "no-time", text)]) from error
 

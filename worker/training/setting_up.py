@@ -4,6 +4,7 @@ import torch
 
 from service.specs.datasets import Manifest
 from worker.data.deals import Deal
+from worker.data.deck import deck_of
 from worker.data.splits import deal
 from worker.training.classification import Classification
 from worker.training.image_subject import image_subject
@@ -31,7 +32,7 @@ def set_up(order: TrialOrder, reporter: Reporter) -> Setting:
     if order.spec.estimator is not None:
         return table_setting(order, table_data(order))
     assert isinstance(order.manifest, Manifest)
-    dealt = deal(order.manifest, order.spec.split, order.spec.seed)
+    dealt = deal(deck_of(order.manifest), order.spec.split, order.spec.seed)
     subject = image_subject(order, order.manifest, reporter)
     return _classifying(order, subject, order.manifest.classes, dealt)
 

@@ -8,6 +8,7 @@ import pytest
 
 from service.specs.datasets import SPLITS, ImageSample, Manifest
 from service.specs.jobs import SplitSpec
+from worker.data.deck import deck_of
 from worker.data.splits import deal
 
 PINNED = {
@@ -52,6 +53,6 @@ SPECS = {
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("seed", [0, 7])
 def test_images_are_dealt_as_ever(name: str, seed: int) -> None:
-    dealt = deal(images(name == "predefined"), SPECS[name], seed)
+    dealt = deal(deck_of(images(name == "predefined")), SPECS[name], seed)
     digest = hashlib.sha256(json.dumps(dealt, sort_keys=True).encode()).hexdigest()
     assert digest[:16] == PINNED[f"{name} {seed}"]

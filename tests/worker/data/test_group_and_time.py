@@ -12,6 +12,7 @@ from service.errors import SplitCrossed, TargetInvalid
 from service.specs.datasets import SPLITS, ImageSample, Manifest, Split
 from service.specs.jobs import SplitSpec
 from worker.data.deals import Deal, check_deal
+from worker.data.deck import deck_of
 from worker.data.splits import deal
 
 BY_GROUP = SplitSpec(strategy="group", group_column="patient")
@@ -52,7 +53,7 @@ def test_groups_and_copies_stay_together(rows: list[Row], seed: int) -> None:
     if len(dataset.classes) < 2:
         return
     try:
-        dealt = deal(dataset, BY_GROUP, seed)
+        dealt = deal(deck_of(dataset), BY_GROUP, seed)
     except TargetInvalid:
         assert len(components(rows)) < 10, "so many groups can be dealt"
         return
@@ -63,7 +64,7 @@ def test_groups_and_copies_stay_together(rows: list[Row], seed: int) -> None:
     assert not crossing(content)  # type: ignore[arg-type]
     assert {dataset.samples[index].label for index in dealt["train"]} == set(dataset.classes)
     assert all(dealt.values())
-    assert deal(dataset, BY_GROUP, seed) == dealt
+    assert deal(deck_of(dataset), BY_GROUP, seed) == dealt
 
 
 def components(rows: list[Row]) -> list[set[int]]:
@@ -88,7 +89,9 @@ def test_shares_and_classes_are_near_those_asked_for() -> None:
             label = "ab"[generator.random() < (0.9 if patient % 3 else 0.2)]
             rows.append((label, len(rows), str(patient)))
     dataset = manifest(rows, "patient")
-    dealt = deal(dataset, SplitSpec(validation=0.2, test=0.1, strategy="group", group_column="patient"), seed=0)
+    dealt = deal(
+        deck_of(dataset), SplitSpec(validation=0.2, test=0.1, strategy="group", group_column="patient"), seed=0
+    )
     totals = Counter(label for label, _, _ in rows)
     for name, share in (("train", 0.7), ("validation", 0.2), ("test", 0.1)):
         counts = Counter(dataset.samples[index].label for index in dealt[name])  # type: ignore[index]
@@ -99,7 +102,7 @@ def test_shares_and_classes_are_near_those_asked_for() -> None:
 def test_a_sample_without_a_group_stands_alone() -> None:
     rows: list[Row] = [("ab"[number % 2], number, None) for number in range(100)]
     spec = BY_GROUP.model_copy(update={"validation": 0.16, "test": 0.2})
-    dealt = deal(manifest(rows, "patient"), spec, seed=0)
+    dealt = deal(deck_of(manifest(rows, "patient")), spec, seed=0)
     assert [len(dealt[name]) for name in SPLITS] == [64, 16, 20]
 
 
@@ -108,7 +111,7 @@ def test_a_copy_ties_two_groups() -> None:
     rows[0] = ("a", 7, "0")  # the bytes of a sample of group 1
     dataset = manifest(rows, "patient")
     for seed in range(20):
-        parts = sides(dataset, deal(dataset, BY_GROUP, seed), "patient")
+        parts = sides(dataset, deal(deck_of(dataset), BY_GROUP, seed), "patient")
         assert any({"0", "1"} <= part for part in parts.values())
 
 
@@ -116,7 +119,9 @@ def test_a_class_of_one_group_is_trained_on() -> None:
     rows: list[Row] = [("a", number, str(number)) for number in range(30)]
     rows += [("b", 100 + number, "one") for number in range(10)]
     dataset = manifest(rows, "patient")
-    assert all("one" in sides(dataset, deal(dataset, BY_GROUP, seed), "patient")["train"] for seed in range(10))
+    assert all(
+        "one" in sides(dataset, deal(deck_of(dataset), BY_GROUP, seed), "patient")["train"] for seed in range(10)
+    )
 
 
 @pytest.mark.parametrize("groups", [["1", "2"], ["1", "1"], ["1", "2", "3", "4"]])
@@ -125,7 +130,7 @@ def test_groups_that_cannot_be_dealt(groups: list[str]) -> None:
     rows: list[Row] = [(group, place, group) for place, group in enumerate(groups * 5)]
     rows += [("x", 100, groups[0])]
     with pytest.raises(TargetInvalid) as caught:
-        deal(manifest(rows, "patient"), BY_GROUP, seed=0)
+        deal(deck_of(manifest(rows, "patient")), BY_GROUP, seed=0)
     named = [fault.loc for fault in caught.value.errors]
     alone = {label for label in {row[0] for row in rows} if len({row[2] for row in rows if row[0] == label}) == 1}
     assert named == [("split", "group_column"), *(("classes", label) for label in sorted(alone))]
@@ -137,7 +142,7 @@ def test_time_only_runs_forward(rows: list[Row]) -> None:
     dataset = manifest(rows, "taken")
     times = [int(value or 0) for _, _, value in rows]
     try:
-        dealt = deal(dataset, BY_TIME, seed=0)
+        dealt = deal(deck_of(dataset), BY_TIME, seed=0)
     except TargetInvalid:
         return
     in_order = [[times[index] for index in dealt[name]] for name in SPLITS]
@@ -156,7 +161,7 @@ def test_time_shares_and_ties() -> None:
     rows: list[Row] = [("ab"[number % 2], number, f"2024-01-{1 + number // 10:02d}") for number in range(100)]
     random.Random(0).shuffle(rows)
     dataset = manifest(rows, "taken")
-    dealt = deal(dataset, SplitSpec(validation=0.22, test=0.18, strategy="time", time_column="taken"), seed=0)
+    dealt = deal(deck_of(dataset), SplitSpec(validation=0.22, test=0.18, strategy="time", time_column="taken"), seed=0)
     assert sides(dataset, dealt, "taken") == {
         "train": {f"2024-01-{day:02d}" for day in range(1, 7)},
         "validation": {"2024-01-07", "2024-01-08"},
@@ -168,7 +173,7 @@ def test_time_shares_and_ties() -> None:
 def test_newer_copies_in_a_later_split_are_left_out() -> None:
     rows: list[Row] = [("ab"[number % 2], number, str(number)) for number in range(40)]
     rows += [("a", 0, "1.5"), ("a", 0, "39.5")]
-    dealt = deal(manifest(rows, "taken"), BY_TIME, seed=0)
+    dealt = deal(deck_of(manifest(rows, "taken")), BY_TIME, seed=0)
     assert 40 in dealt["train"]
     assert 41 not in set(itertools.chain(*dealt.values()))
 
@@ -178,21 +183,21 @@ def test_a_sample_without_a_time_is_named(value: str | None) -> None:
     rows: list[Row] = [("ab"[number % 2], number, str(number)) for number in range(40)]
     rows[17] = ("b", 17, value)
     with pytest.raises(TargetInvalid) as caught:
-        deal(manifest(rows, "taken"), BY_TIME, seed=0)
+        deal(deck_of(manifest(rows, "taken")), BY_TIME, seed=0)
     assert caught.value.errors[0].loc == ("file", "b/17.png")
 
 
 def test_a_class_that_is_too_new_is_named() -> None:
     rows: list[Row] = [("abc"[(number % 2) if number < 38 else 2], number, str(number)) for number in range(40)]
     with pytest.raises(TargetInvalid) as caught:
-        deal(manifest(rows, "taken"), BY_TIME, seed=0)
+        deal(deck_of(manifest(rows, "taken")), BY_TIME, seed=0)
     assert [fault.loc for fault in caught.value.errors] == [("classes", "c")]
 
 
 def test_two_times_are_too_few() -> None:
     rows: list[Row] = [("ab"[number % 2], number, str(number % 3 // 2)) for number in range(40)]
     with pytest.raises(TargetInvalid) as caught:
-        deal(manifest(rows, "taken"), BY_TIME, seed=0)
+        deal(deck_of(manifest(rows, "taken")), BY_TIME, seed=0)
     assert caught.value.errors[0].loc == ("split", "time_column")
 
 
@@ -200,7 +205,7 @@ CROSSED: dict[str, tuple[str, Deal, str]] = {
     "empty": ("random", {"train": [0, 1], "validation": [], "test": [2]}, "empty"),
     "sample": ("random", {"train": [0, 1], "validation": [1], "test": [2]}, "twice"),
     "sample within one": ("random", {"train": [0, 0], "validation": [1], "test": [2]}, "twice"),
-    "bytes": ("stratified", {"train": [0, 1], "validation": [2], "test": [4]}, "Byte-identical"),
+    "bytes": ("stratified", {"train": [0, 1], "validation": [2], "test": [4]}, "Identical images"),
     "group": ("group", {"train": [0, 1], "validation": [2], "test": [3]}, "one group"),
     "time": ("time", {"train": [0, 2], "validation": [1], "test": [3]}, "not older"),
     "tie": ("time", {"train": [0], "validation": [1], "test": [2]}, "not older"),
@@ -214,7 +219,7 @@ def test_the_check_sees_what_crosses(strategy: str, dealt: Deal, words: str) -> 
     contents, values = [1, 2, 3, 4, 1], ["1", "2", "2", "1", "5"]
     dataset = manifest([("ab"[place % 2], *pair) for place, pair in enumerate(zip(contents, values, strict=True))], "n")
     with pytest.raises(SplitCrossed, match=words):
-        check_deal(dataset, spec, dealt)
+        check_deal(deck_of(dataset), spec, dealt)
 
 
 @given(
@@ -234,7 +239,7 @@ def test_the_check_says_yes_only_to_what_is_apart(contents: list[int], places: l
         for a, b in itertools.product(one, other)
     )
     if apart and all(dealt.values()):
-        check_deal(manifest(rows, "n"), SplitSpec(strategy="random"), dealt)
+        check_deal(deck_of(manifest(rows, "n")), SplitSpec(strategy="random"), dealt)
     else:
         with pytest.raises(SplitCrossed):
-            check_deal(manifest(rows, "n"), SplitSpec(strategy="random"), dealt)
+            check_deal(deck_of(manifest(rows, "n")), SplitSpec(strategy="random"), dealt)

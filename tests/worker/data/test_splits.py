@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from service.errors import DatasetTooSmall, TargetInvalid
 from service.specs.datasets import ImageSample, Manifest, Split
 from service.specs.jobs import SplitSpec
+from worker.data.deck import deck_of
 from worker.data.splits import deal, paths_of
 
 
@@ -29,7 +30,7 @@ def labels(of: Manifest, indices: list[int]) -> Counter[str]:
 
 def test_stratified_shares_are_exact() -> None:
     dataset = of_sizes(cat=100, dog=40, emu=3)
-    dealt = deal(dataset, SplitSpec(validation=0.15, test=0.25, strategy="stratified"), seed=1)
+    dealt = deal(deck_of(dataset), SplitSpec(validation=0.15, test=0.25, strategy="stratified"), seed=1)
 
     assert labels(dataset, dealt["validation"]) == {"cat": 15, "dog": 6, "emu": 1}
     assert labels(dataset, dealt["test"]) == {"cat": 25, "dog": 10, "emu": 1}
@@ -41,8 +42,8 @@ def test_stratified_shares_are_exact() -> None:
 def test_deals_follow_the_seed(strategy: str) -> None:
     dataset, spec = of_sizes(cat=50, dog=50), SplitSpec(strategy=strategy)  # type: ignore[arg-type]
 
-    assert deal(dataset, spec, seed=3) == deal(dataset, spec, seed=3)
-    assert deal(dataset, spec, seed=3) != deal(dataset, spec, seed=4)
+    assert deal(deck_of(dataset), spec, seed=3) == deal(deck_of(dataset), spec, seed=3)
+    assert deal(deck_of(dataset), spec, seed=3) != deal(deck_of(dataset), spec, seed=4)
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,11 +62,11 @@ def test_duplicates_stay_together_and_every_class_is_everywhere(
         return
     if min(distinct.values()) < 3:
         with pytest.raises(DatasetTooSmall) as caught:
-            deal(dataset, spec, seed)
+            deal(deck_of(dataset), spec, seed)
         named = {fault.loc[-1] for fault in caught.value.errors}
         assert named == {label for label, count in distinct.items() if count < 3}
         return
-    dealt = deal(dataset, spec, seed)
+    dealt = deal(deck_of(dataset), spec, seed)
     sides = {name: {dataset.samples[index].sha256 for index in indices} for name, indices in dealt.items()}
 
     assert sorted(itertools.chain(*dealt.values())) == list(range(len(contents)))
@@ -77,7 +78,7 @@ def test_duplicates_stay_together_and_every_class_is_everywhere(
 
 def test_random_shares_are_of_the_whole() -> None:
     dataset = of_sizes(cat=150, dog=50)
-    dealt = deal(dataset, SplitSpec(validation=0.2, test=0.1, strategy="random"), seed=0)
+    dealt = deal(deck_of(dataset), SplitSpec(validation=0.2, test=0.1, strategy="random"), seed=0)
 
     assert [len(dealt[name]) for name in ("train", "validation", "test")] == [140, 40, 20]
 
@@ -86,7 +87,7 @@ def test_equal_bytes_under_two_labels_stay_on_one_side() -> None:
     twins = [sample(label, f"twin{number}") for number in range(30) for label in ("cat", "dog")]
     own = [sample(label, f"{label}{number}") for number in range(10) for label in ("cat", "dog")]
     dataset = manifest(*twins, *own)
-    dealt = deal(dataset, SplitSpec(strategy="stratified"), seed=0)
+    dealt = deal(deck_of(dataset), SplitSpec(strategy="stratified"), seed=0)
     side = {index: name for name, indices in dealt.items() for index in indices}
 
     assert all(side[2 * number] == side[2 * number + 1] for number in range(30))
@@ -97,7 +98,7 @@ def test_predefined_follows_the_folders() -> None:
         *(sample(label, f"{label}{name}{number}", name) for label in "ab" for name in ("train", "validation", "test")
           for number in range(4))
     )  # fmt: skip
-    dealt = deal(dataset, SplitSpec(strategy="predefined"), seed=0)
+    dealt = deal(deck_of(dataset), SplitSpec(strategy="predefined"), seed=0)
 
     assert all(dataset.samples[index].split == name for name, indices in dealt.items() for index in indices)
     assert sum(map(len, dealt.values())) == 24
@@ -108,7 +109,7 @@ def test_predefined_without_validation_deals_it_from_train() -> None:
         *(sample(label, f"{label}{number}", "train") for label in "ab" for number in range(20)),
         *(sample(label, f"{label}t{number}", "test") for label in "ab" for number in range(5)),
     )
-    dealt = deal(dataset, SplitSpec(validation=0.25, strategy="predefined"), seed=0)
+    dealt = deal(deck_of(dataset), SplitSpec(validation=0.25, strategy="predefined"), seed=0)
 
     assert labels(dataset, dealt["validation"]) == {"a": 5, "b": 5}
     assert labels(dataset, dealt["train"]) == {"a": 15, "b": 15}
@@ -120,7 +121,7 @@ def test_predefined_leaves_out_training_copies_of_test_images() -> None:
         sample("a", "x", "train"), sample("a", "y", "train"), sample("b", "z", "train"), sample("b", "w", "validation"),
         sample("a", "x", "test"), sample("a", "x", "test"), sample("a", "x", "validation"),
     )  # fmt: skip
-    dealt = deal(dataset, SplitSpec(strategy="predefined"), seed=0)
+    dealt = deal(deck_of(dataset), SplitSpec(strategy="predefined"), seed=0)
 
     assert dealt == {"train": [1, 2], "validation": [3], "test": [4, 5]}
 
@@ -128,13 +129,13 @@ def test_predefined_leaves_out_training_copies_of_test_images() -> None:
 def test_predefined_needs_every_class_in_train() -> None:
     dataset = manifest(sample("a", "x", "train"), sample("b", "y", "test"), sample("a", "z", "validation"))
     with pytest.raises(TargetInvalid) as caught:
-        deal(dataset, SplitSpec(strategy="predefined"), seed=0)
+        deal(deck_of(dataset), SplitSpec(strategy="predefined"), seed=0)
     assert [fault.loc for fault in caught.value.errors] == [("classes", "b")]
 
 
 def test_one_class_is_nothing_to_learn() -> None:
     with pytest.raises(TargetInvalid):
-        deal(of_sizes(cat=50), SplitSpec(strategy="stratified"), seed=0)
+        deal(deck_of(of_sizes(cat=50)), SplitSpec(strategy="stratified"), seed=0)
 
 
 def test_paths() -> None:

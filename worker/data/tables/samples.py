@@ -64,7 +64,7 @@ def read_samples(path: Path, manifest: TableManifest) -> TableSamples:
     with pq.ParquetFile(path, read_dictionary=[*texts, *([CLASS] if has_classes else [])]) as file:
         values = {column.name: _values(file, column) for column in manifest.columns}
         classes = _objects(file, CLASS) if has_classes else None
-        numbers = _column(file, VALUE).to_numpy() if has_values else None
+        numbers = _column(file, VALUE).to_numpy().copy() if has_values else None
         digests = _column(file, DIGEST).to_pylist()
 
     def columns(name: str) -> list[str | None]:
