@@ -12,13 +12,13 @@ from worker.data.tables.target import Target
 MIN_ROWS = 30
 MIN_PER_CLASS = 6
 """Among fewer rows, in all or of a class in the mean, a rule is right by luck."""
-MOST_ROWS = 10_000
+MOST_ROWS = 5000
 ACCURACY = 0.99
 CORRELATION = 0.99
 
 
 def find_leaks(features: Mapping[str, Cells], target: Target, generator: np.random.Generator) -> list[str]:
-    """Names of features that nearly decide the target by themselves, on at most 10,000 rows drawn by `generator`.
+    """Names of features that nearly decide the target by themselves, on at most 5,000 rows drawn by `generator`.
 
     Classes: a rule on the feature alone has a balanced accuracy of 0.99 or more. On numbers the rule is a decision
     tree with two leaves more than there are classes: too few to memorise rows. On texts it is the commonest class of
