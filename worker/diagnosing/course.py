@@ -10,24 +10,30 @@ from service.specs.tuning import Choice
 
 @dataclass(frozen=True)
 class Scores:
-    """One split under the network of the best epoch, in evaluation mode, without augmentation.
+    """One split under the model of the best epoch, in evaluation mode, without augmentation.
 
     Attributes:
+        accuracy: None where values are learned.
         samples: how many were scored; of a large train split that is a part.
+        uninformed: of values, what their own mean costs in this very split, which is how far they spread there. None
+            leaves that to the baseline.
     """
 
     loss: float
-    accuracy: float
+    accuracy: float | None
     samples: int
+    uninformed: float | None = None
 
     @classmethod
     def of(cls, metrics: Mapping[str, Any] | None) -> "Scores | None":
         """From a trial's metrics of one split; None where they lack a figure."""
-        figures = [(metrics or {}).get(name) for name in ("loss", "accuracy", "samples")]
-        if any(figure is None for figure in figures):
+        found = metrics or {}
+        loss, accuracy, samples = (found.get(name) for name in ("loss", "accuracy", "samples"))
+        if loss is None or samples is None or (accuracy is None and "accuracy" in found):
             return None
-        loss, accuracy, samples = figures
-        return cls(float(loss), float(accuracy), int(samples))  # type: ignore[arg-type]
+        r2 = found.get("r2")
+        uninformed = float(loss) / (1.0 - r2) if r2 is not None and r2 < 1.0 and loss > 0 else None
+        return cls(float(loss), None if accuracy is None else float(accuracy), int(samples), uninformed)
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Epoch:
 
     train_loss: float
     validation_loss: float
-    validation_accuracy: float
+    validation_accuracy: float | None
     learning_rate: float
 
     @classmethod
@@ -55,9 +61,9 @@ class Course:
         job_spec: resolved, as the job has it; remedies are patches on it. Differs from `spec` in a tuned job.
         params: what the search of a tuned job set for the trial, by path.
         epochs: in order, from the first.
-        classes: how many.
+        classes: how many; 0 where values are learned.
         best_epoch: from 1; its weights were restored and scored.
-        parameters: of the network, where known.
+        parameters: of the backbone, where known.
         dataset_warnings: codes.
         problem: the slug of what ended the trial, if something did.
         pretrained_at_hand: names of the backbones whose pretrained weights a rerun would find.
@@ -78,6 +84,38 @@ class Course:
     dataset_warnings: frozenset[str] = frozenset()
     problem: str | None = None
     pretrained_at_hand: frozenset[str] = frozenset()
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether values are learned."""
+        return self.spec.problem == "tabular_regression"
+
+    @property
+    def estimator(self) -> str | None:
+        """Its kind; None where a backbone is trained."""
+        return self.spec.estimator.kind if self.spec.estimator else None
+
+    @property
+    def is_network(self) -> bool:
+        """Whether gradient steps over batches train it."""
+        return self.estimator in (None, "mlp")
+
+    @property
+    def is_fitted_at_once(self) -> bool:
+        """Whether one epoch is all there is to it."""
+        return self.estimator in ("linear", "random_forest")
+
+    @property
+    def inputs(self) -> str:
+        """What the samples are called."""
+        if self.estimator is not None:
+            return "rows"
+        return "texts" if self.spec.problem == "text_classification" else "pictures"
+
+    @property
+    def learner(self) -> str:
+        """What the trained thing is called."""
+        return "network" if self.is_network else "model"
 
     @property
     def learning_rate(self) -> float | None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from service.specs.diagnosis import Evidence
 from worker.diagnosing import thresholds as at
-from worker.diagnosing.course import Course
+from worker.diagnosing.course import Course, Scores
 from worker.diagnosing.measures import Measures, interval
+from worker.diagnosing.wording import loss_text
 
 STOPPED = {
     "epochs": "all epochs of the spec were used",
@@ -21,42 +22,47 @@ def evidence_of(measures: Measures) -> dict[str, Evidence]:
     return {evidence.measure: evidence for part in parts for evidence in part}
 
 
-def explosion(course: Course, uninformed: float) -> list[Evidence]:
+def explosion(course: Course, uninformed: float | None) -> list[Evidence]:
     """What a diverged course shows; it need not have scores."""
     found = []
     if course.problem == "diverged":
         found.append(_say("non_finite_loss", 1.0, 0.0, "A loss stopped being a finite number, which ended the trial."))
     if course.epochs:
         last = course.epochs[-1].train_loss
-        text = f"The last epoch's train loss is {last:.4g}; knowing nothing costs {uninformed:.3f}."
-        found.append(_say("last_train_loss", last, at.EXPLODED * uninformed, text))
+        known = "" if uninformed is None else f"; knowing nothing costs {uninformed:.4g}"
+        limit = None if uninformed is None else at.EXPLODED * uninformed
+        found.append(_say("last_train_loss", last, limit, f"The last epoch's train loss is {last:.4g}{known}."))
     if course.learning_rate is not None:
-        text = f"The learning rate is {course.learning_rate:g} with {course.spec.training.optimizer}."
+        optimizer = f" with {course.spec.training.optimizer}" if course.is_network else ""
+        text = f"The learning rate is {course.learning_rate:g}{optimizer}."
         found.append(_say("learning_rate", course.learning_rate, None, text))
     return [*found, _length(course)]
 
 
 def _fit(m: Measures) -> Iterator[Evidence]:
-    known = f"knowing nothing costs {m.baseline.loss:.3f}"
-    text = f"Train loss is {m.train.loss:.3f} without augmentation, {m.train.accuracy:.1%} right; {known}."
+    known = f"knowing nothing costs {loss_text(m, m.baseline.loss)}"
+    right = "" if m.train.accuracy is None else f", {m.train.accuracy:.1%} right"
+    text = f"Train loss is {loss_text(m, m.train.loss)} without augmentation{right}; {known}."
     yield _say("train_skill", m.train_skill, at.UNDERFIT_SKILL, text)
-    text = f"Validation loss is {m.validation.loss:.3f}; {known}."
+    text = f"Validation loss is {loss_text(m, m.validation.loss)}; {known}."
     yield _say("validation_skill", m.validation_skill, at.BETTER_SKILL, text)
-    low, high = interval(m.validation)
-    text = (
-        f"{m.validation.accuracy:.1%} of {m.validation.samples} validation samples are right (95 % interval "
-        f"{low:.1%} to {high:.1%}); always saying the commonest class gets {m.baseline.accuracy:.1%}."
-    )
-    yield _say("validation_accuracy_above_baseline", m.accuracy_above_baseline, 0.0, text)
+    accuracies, above = interval(m.validation), m.accuracy_above_baseline
+    if accuracies is not None and above is not None:
+        text = (
+            f"{m.validation.accuracy:.1%} of {m.validation.samples} validation samples are right (95 % interval "
+            f"{accuracies[0]:.1%} to {accuracies[1]:.1%}); always saying the commonest class gets "
+            f"{m.baseline.accuracy:.1%}."
+        )
+        yield _say("validation_accuracy_above_baseline", above, 0.0, text)
     lowest = min(m.train_losses)
-    text = (
-        f"The lowest train loss of any epoch is {lowest:.3f}: {_percent(lowest / m.baseline.loss)} of the baseline's."
-    )
+    share = _percent(lowest / m.baseline.loss)
+    text = f"The lowest train loss of any epoch is {loss_text(m, lowest)}: {share} of the baseline's."
     yield _say("lowest_train_loss_share", lowest / m.baseline.loss, at.MEMORISED, text)
 
 
 def _gap(m: Measures) -> Iterator[Evidence]:
-    sides = f"validation {m.validation.loss:.3f}, train {m.train.loss:.3f} at the best epoch, both as they are"
+    validation, train = loss_text(m, m.validation.loss), loss_text(m, m.train.loss)
+    sides = f"validation {validation}, train {train} at the best epoch, both as they are"
     yield _say("loss_gap_ratio", m.gap_ratio, at.OVERFIT_RATIO, f"The loss gap in parts of the train loss: {sides}.")
     text = f"The loss gap in parts of the baseline's loss; its noise is about {m.loss_error / m.baseline.loss:.3f}."
     yield _say("loss_gap_share", m.gap_share, at.OVERFIT_SHARE, text)
@@ -95,24 +101,33 @@ def _swings(m: Measures) -> Iterator[Evidence]:
 
 def _trust(m: Measures) -> Iterator[Evidence]:
     if "leakage-suspected" in m.course.dataset_warnings:
-        text = (
-            "Identical pictures lie in more than one folder of the predefined split."
-            if m.course.spec.split.strategy == "predefined"
-            else "The archive's own folders share pictures, but this job dealt its split anew and kept copies together."
-        )
-        yield _say("dataset_leakage_warning", 1.0, 0.0, text)
+        yield _say("dataset_leakage_warning", 1.0, 0.0, _leak(m.course))
     early = m.course.epochs[: at.PERFECT_EPOCHS][-1].validation_accuracy
-    if early >= at.PERFECT_ACCURACY:
+    if m.course.estimator is None and early is not None and early >= at.PERFECT_ACCURACY:
         start = "its pretrained weights" if m.course.spec.network.weights == "pretrained" else "random weights"
         text = f"From {start} the network had {early:.1%} of validation right after {at.PERFECT_EPOCHS} epochs at most."
         yield _say("early_validation_accuracy", early, at.PERFECT_ACCURACY, text)
-    low, high = interval(m.validation)[0], interval(m.train)[1]
-    if low > high:
-        text = f"Validation accuracy is at least {low:.1%}, train accuracy at most {high:.1%} (95 % intervals)."
-        yield _say("validation_above_train", low - high, 0.0, text)
-    if m.course.test and low > (high := interval(m.course.test)[1]):
-        text = f"Validation accuracy is at least {low:.1%}, test accuracy at most {high:.1%} (95 % intervals)."
-        yield _say("validation_above_test", low - high, 0.0, text)
+    for name, other in (("train", m.train), ("test", m.course.test)):
+        above = m.above(other) if other else -1.0
+        if other is not None and above > 0:
+            yield _say(f"validation_above_{name}", above, 0.0, _above(m, name, other))
+
+
+def _leak(course: Course) -> str:
+    if course.estimator is not None:
+        return "A column of the dataset almost decides the target by itself."
+    if course.spec.split.strategy == "predefined":
+        return "Identical pictures lie in more than one folder of the predefined split."
+    return "The archive's own folders share pictures, but this job dealt its split anew and kept copies together."
+
+
+def _above(m: Measures, name: str, other: Scores) -> str:
+    mine, theirs = interval(m.validation), interval(other)
+    if mine is not None and theirs is not None:
+        high = f"{name} accuracy at most {theirs[1]:.1%}"
+        return f"Validation accuracy is at least {mine[0]:.1%}, {high} (95 % intervals)."
+    losses = f"{loss_text(m, m.validation.loss)} on validation, {loss_text(m, other.loss)} on {name}"
+    return f"The loss is {losses}, which lies beyond {at.LEAK_NOISE:g} standard errors."
 
 
 def _length(course: Course) -> Evidence:
@@ -123,8 +138,13 @@ def _length(course: Course) -> Evidence:
 
 
 def _say(measure: str, value: float, threshold: float | None, comment: str) -> Evidence:
-    rounded = None if threshold is None else round(threshold, 6)
-    return Evidence(measure=measure, value=round(value, 6), threshold=rounded, comment=comment)
+    limit = None if threshold is None else _rounded(threshold)
+    return Evidence(measure=measure, value=_rounded(value), threshold=limit, comment=comment)
+
+
+def _rounded(value: float) -> float:
+    """To six places, or to six digits where that is finer, as with errors in small units."""
+    return round(value, 6) if abs(value) >= 1 else float(f"{value:.6g}")
 
 
 def _changed(fall: float) -> str:

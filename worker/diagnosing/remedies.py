@@ -1,7 +1,5 @@
 """Which changes help against which verdict, in the order in which to try them."""
 
-from dataclasses import dataclass
-
 from pydantic import ValidationError
 
 from service.specs.backbones import CATALOGUE
@@ -11,8 +9,9 @@ from service.specs.merge_patch import merge_patch, patch_between
 from service.specs.search_space import applied, backbones_of
 from service.specs.space_faults import space_faults
 from worker.diagnosing import changes
-from worker.diagnosing.changes import Change, Patch
+from worker.diagnosing.changes import Patch
 from worker.diagnosing.course import Course
+from worker.diagnosing.kinds import KINDS
 from worker.diagnosing.measures import Measures
 from worker.diagnosing.thresholds import MEMORISED
 
@@ -27,125 +26,16 @@ networks overfit (Yosinski et al. 2014, "How transferable are features in deep n
 ours."""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One way to change a spec."""
-
-    change: Change
-    title: str
-    rationale: str
-
-
-KINDS: dict[str, Kind] = {
-    "stronger-augmentation": Kind(
-        changes.stronger_augmentation,
-        "Augment the train pictures more",
-        "Pictures that look different in every epoch cannot be memorised one by one. Learning takes longer that way, "
-        "so where all epochs were used there will be more.",
-    ),
-    "more-dropout": Kind(
-        changes.more_dropout,
-        "More dropout before the head",
-        "Dropout keeps the network from relying on few features (Srivastava et al. 2014).",
-    ),
-    "more-weight-decay": Kind(
-        changes.more_weight_decay,
-        "More weight decay",
-        "Small weights make smoother decisions, which carry over better.",
-    ),
-    "label-smoothing": Kind(
-        changes.label_smoothing,
-        "Smooth the labels",
-        "Softer targets keep the network from becoming overconfident (Szegedy et al. 2016).",
-    ),
-    "train-fewer-layers": Kind(
-        changes.train_fewer_layers,
-        "Train fewer layers",
-        "Fewer trained weights leave less room to memorise; the pretrained features stay.",
-    ),
-    "smaller-backbone": Kind(
-        changes.smaller_backbone,
-        "Use a smaller backbone",
-        "Fewer weights leave less room to memorise.",
-    ),
-    "pretrained-weights": Kind(
-        changes.pretrained_weights,
-        "Start from pretrained weights",
-        "Features learned on ImageNet need far fewer samples than features from scratch.",
-    ),
-    "more-stochastic-depth": Kind(
-        changes.more_stochastic_depth,
-        "Skip more branches while training",
-        "Networks of many depths learn at once, and their mean memorises less (Huang et al. 2016).",
-    ),
-    "decay-lower-layers": Kind(
-        changes.decay_lower_layers,
-        "Train lower layers more slowly",
-        "General features stay nearer to what they were; those above adapt (Clark et al. 2020, Bao et al. 2021).",
-    ),
-    "train-longer": Kind(
-        changes.train_longer,
-        "Train longer",
-        "The loss was still falling; early stopping ends training once it does not.",
-    ),
-    "higher-learning-rate": Kind(
-        changes.higher_learning_rate,
-        "Raise the learning rate",
-        "Larger steps get further in the same number of epochs.",
-    ),
-    "lower-learning-rate": Kind(
-        changes.lower_learning_rate,
-        "Lower the learning rate",
-        "Smaller steps do not jump over what they are looking for.",
-    ),
-    "train-more-layers": Kind(
-        changes.train_more_layers,
-        "Train more layers",
-        "Features that may adapt to these pictures fit them better.",
-    ),
-    "larger-backbone": Kind(
-        changes.larger_backbone,
-        "Use a stronger backbone",
-        "A network with more weights, or with pretrained ones, can tell apart what this one cannot.",
-    ),
-    "less-regularisation": Kind(
-        changes.less_regularisation,
-        "Regularise less",
-        "Dropout, weight decay, smoothing and augmentation hold back a network that does not fit its train samples.",
-    ),
-    "gradient-clipping": Kind(
-        changes.gradient_clipping,
-        "Clip gradients",
-        "A bound on each step keeps single batches from throwing the network off (Pascanu et al. 2013).",
-    ),
-    "warm-up": Kind(
-        changes.warm_up,
-        "Warm up the learning rate",
-        "Small first steps spare the weights while the head is still random (Goyal et al. 2017).",
-    ),
-    "larger-batch": Kind(
-        changes.larger_batch,
-        "Larger batches",
-        "The mean over more samples is a steadier direction.",
-    ),
-    "class-weights": Kind(
-        changes.class_weights,
-        "Weigh the classes",
-        "Otherwise saying the commonest class is the cheapest answer.",
-    ),
-    "stratified-split": Kind(
-        changes.stratified_split,
-        "Deal the split anew",
-        "Tunelens keeps identical pictures on one side of the split, which the archive's folders do not.",
-    ),
-}
-
 AGAINST: dict[Verdict, tuple[str, ...]] = {
     "good_fit": (),
     "overfitting": (
         "stronger-augmentation",
         "train-fewer-layers",
         "more-dropout",
+        "shallower-trees",
+        "heavier-leaves",
+        "fewer-units",
+        "stronger-penalty",
         "more-weight-decay",
         "label-smoothing",
         "pretrained-weights",
@@ -156,9 +46,13 @@ AGAINST: dict[Verdict, tuple[str, ...]] = {
     "underfitting": (
         "less-regularisation",
         "train-more-layers",
+        "boosted-trees",
+        "deeper-trees",
+        "more-units",
         "higher-learning-rate",
         "larger-backbone",
         "train-longer",
+        "more-trees",
         "class-weights",
     ),
     "undertrained": ("train-longer", "higher-learning-rate"),
@@ -170,11 +64,23 @@ AGAINST: dict[Verdict, tuple[str, ...]] = {
         "higher-learning-rate",
         "less-regularisation",
         "train-more-layers",
+        "boosted-trees",
+        "deeper-trees",
+        "more-units",
         "pretrained-weights",
         "larger-backbone",
     ),
 }
-AGAINST_MEMORISING = ("pretrained-weights", "stronger-augmentation", "train-fewer-layers", "more-weight-decay")
+AGAINST_MEMORISING = (
+    "pretrained-weights",
+    "stronger-augmentation",
+    "train-fewer-layers",
+    "shallower-trees",
+    "heavier-leaves",
+    "fewer-units",
+    "stronger-penalty",
+    "more-weight-decay",
+)
 
 
 def remedies_for(verdict: Verdict, course: Course, measures: Measures | None) -> list[Remedy]:
@@ -191,7 +97,7 @@ def _order(verdict: Verdict, course: Course, measures: Measures | None) -> list[
         return [*AGAINST_MEMORISING]
     if verdict == "undertrained" and measures.train_skill < SLOW_SKILL and len(course.epochs) >= SLOW_EPOCHS:
         return [*reversed(ids)]
-    if verdict == "overfitting" and measures.train.samples < FEW_PER_CLASS * course.classes:
+    if verdict == "overfitting" and measures.train.samples < FEW_PER_CLASS * course.classes and course.spec.backbone:
         return _with_first(["train-fewer-layers"], ids)
     if verdict in ("not_better_than_baseline", "underfitting"):
         return _with_first(_obvious(course), ids)
@@ -204,9 +110,9 @@ def _with_first(first: list[str], ids: tuple[str, ...]) -> list[str]:
 
 def _obvious(course: Course) -> list[str]:
     """What stands in the way of learning whatever the curves say."""
-    training, backbone = course.spec.training, course.spec.network
-    is_fast = (course.learning_rate or 0.0) > changes.HIGHEST_RATE[training.optimizer]
-    is_random = backbone.weights == "none" and backbone.trainable not in ("all", "gradual")
+    is_fast = not course.is_fitted_at_once and (course.learning_rate or 0.0) > changes.highest_rate(course)
+    backbone = course.spec.backbone
+    is_random = backbone is not None and backbone.weights == "none" and backbone.trainable not in ("all", "gradual")
     return ["lower-learning-rate"] * is_fast + ["train-more-layers"] * is_random
 
 
@@ -241,6 +147,8 @@ def _can_be_searched(spec: JobSpec, pretrained_at_hand: frozenset[str]) -> bool:
         return True
     if space_faults(spec):
         return False
-    wanted = () if spec.network.weights == "none" else backbones_of(spec)
+    if spec.backbone is None:
+        return True
+    wanted = () if spec.backbone.weights == "none" else backbones_of(spec)
     needed = {name for name in wanted if CATALOGUE[name].has_pretrained_weights}
     return needed <= pretrained_at_hand

@@ -8,6 +8,7 @@ from service.specs.diagnosis import Verdict
 from worker.diagnosing import thresholds as at
 from worker.diagnosing.course import Course
 from worker.diagnosing.measures import Measures, interval
+from worker.diagnosing.wording import baseline_alone, compared, loss_and_right, loss_text, more_samples
 
 
 @dataclass(frozen=True)
@@ -25,30 +26,31 @@ class Finding:
     leading: tuple[str, ...]
 
 
-MORE_SAMPLES = " More samples of each class would help most."
 Rule = Callable[[Measures], Finding | None]
 
 
-def uninformed_loss(course: Course) -> float:
-    """The baseline's loss, or that of equal shares where it was never measured."""
-    return course.baseline.loss if course.baseline else math.log(max(2, course.classes))
+def uninformed_loss(course: Course) -> float | None:
+    """The baseline's loss, or that of equal shares where it was never measured; None if that is not known of values."""
+    if course.baseline:
+        return course.baseline.loss
+    return None if course.is_regression else math.log(max(2, course.classes))
 
 
 def diverged(course: Course) -> Finding | None:
     """A loss that is not finite, or that stayed or ended far above that of an uninformed answer."""
-    limit = at.EXPLODED * uninformed_loss(course)
+    uninformed = uninformed_loss(course)
     losses = [epoch.train_loss for epoch in course.epochs]
     leading = ("non_finite_loss", "last_train_loss", "learning_rate")
     if course.problem == "diverged" or not all(math.isfinite(loss) for loss in losses):
-        text = "Training diverged: a loss stopped being finite. The steps are too large for this network and its data."
-        return Finding("diverged", math.inf, text, leading)
-    if not losses or not _exploded(course, limit):
+        text = f"The steps are too large for this {course.learner} and its data."
+        return Finding("diverged", math.inf, f"Training diverged: a loss stopped being finite. {text}", leading)
+    if not losses or uninformed is None or not _exploded(course, at.EXPLODED * uninformed):
         return None
     text = (
         f"Training diverged: the train loss went up to {max(losses):.3g} and ended at {losses[-1]:.3g}, though knowing "
-        f"nothing costs {uninformed_loss(course):.3g}. The steps are too large."
+        f"nothing costs {uninformed:.3g}. The steps are too large."
     )
-    return Finding("diverged", max(losses) / limit - 1, text, leading)
+    return Finding("diverged", max(losses) / (at.EXPLODED * uninformed) - 1, text, leading)
 
 
 def unstable(m: Measures) -> Finding | None:
@@ -62,32 +64,53 @@ def unstable_on_validation(m: Measures) -> Finding | None:
 
 
 def leaking(m: Measures) -> Finding | None:
-    """The figures are better than they can honestly be; only asked of a network that beats the baseline."""
+    """The figures are better than they can honestly be; only asked of what beats the baseline."""
     if not _better_than_baseline(m):
         return None
-    low, spec = interval(m.validation)[0], m.course.spec
-    if "leakage-suspected" in m.course.dataset_warnings and spec.split.strategy == "predefined":
-        text = "Pictures occur in more than one split, so the scores are better than they should be."
-        return Finding("leakage_suspected", 1.0, text, ("dataset_leakage_warning",))
-    above_train, above_test = low - interval(m.train)[1], low - interval(m.course.test or m.validation)[1]
+    warned = _warned_leak(m)
+    if warned is not None:
+        return warned
+    above_train, above_test = m.above(m.train), m.above(m.course.test or m.validation)
     if above_train > 0 or above_test > 0:
         other = "train" if above_train > 0 else "test"
         text = (
-            f"The network is clearly better on validation than on {other}, which chance does not explain: "
+            f"The {m.course.learner} is clearly better on validation than on {other}, which chance does not explain: "
             "validation may hold copies of train samples, or easier ones."
         )
         return Finding("leakage_suspected", 10 * max(above_train, above_test), text, (f"validation_above_{other}",))
-    early = m.course.epochs[: at.PERFECT_EPOCHS][-1].validation_accuracy
-    is_perfect = early >= at.PERFECT_ACCURACY and low >= at.PERFECT_LOWER_BOUND and m.validation_skill >= at.GOOD_SKILL
-    if is_perfect and spec.network.weights == "none":
+    return _perfect_too_early(m)
+
+
+def _warned_leak(m: Measures) -> Finding | None:
+    if "leakage-suspected" not in m.course.dataset_warnings:
+        return None
+    text = None
+    if m.course.estimator is None and m.course.spec.split.strategy == "predefined":
+        text = "Pictures occur in more than one split, so the scores are better than they should be."
+    if m.course.estimator is not None and m.validation_skill >= at.GOOD_SKILL:
         text = (
-            f"A network without pretrained weights had {early:.1%} of validation right after "
-            f"{min(at.PERFECT_EPOCHS, len(m.course.epochs))} epochs. Either the problem is very easy, or something in "
-            "the pictures gives the class away (a mark, a border, a camera): look at a few explanations."
+            "A column almost decides the target by itself, and the scores are as good as that. If it is not known at "
+            "the time of a prediction, leave it out of the dataset."
         )
-        margin = (low - at.PERFECT_LOWER_BOUND) / (1 - at.PERFECT_LOWER_BOUND)
-        return Finding("leakage_suspected", margin, text, ("early_validation_accuracy",))
-    return None
+    return Finding("leakage_suspected", 1.0, text, ("dataset_leakage_warning",)) if text else None
+
+
+def _perfect_too_early(m: Measures) -> Finding | None:
+    """Not asked of estimators: tables are often easy, and columns that give the target away have their warning."""
+    early, accuracies = m.course.epochs[: at.PERFECT_EPOCHS][-1].validation_accuracy, interval(m.validation)
+    if m.course.estimator is not None or early is None or accuracies is None:
+        return None
+    low = accuracies[0]
+    is_perfect = early >= at.PERFECT_ACCURACY and low >= at.PERFECT_LOWER_BOUND and m.validation_skill >= at.GOOD_SKILL
+    if not is_perfect or m.course.spec.network.weights != "none":
+        return None
+    text = (
+        f"A network without pretrained weights had {early:.1%} of validation right after "
+        f"{min(at.PERFECT_EPOCHS, len(m.course.epochs))} epochs. Either the problem is very easy, or something in "
+        f"the {m.course.inputs} gives the class away (a mark, a border, a camera): look at a few explanations."
+    )
+    margin = (low - at.PERFECT_LOWER_BOUND) / (1 - at.PERFECT_LOWER_BOUND)
+    return Finding("leakage_suspected", margin, text, ("early_validation_accuracy",))
 
 
 def not_better_than_baseline(m: Measures) -> Finding | None:
@@ -99,18 +122,17 @@ def not_better_than_baseline(m: Measures) -> Finding | None:
     if _better_than_baseline(m) or _too_short(m):
         return None
     lowest = min(m.train_losses) / m.baseline.loss
-    text = (
-        f"On validation the network is no better than always saying the commonest class "
-        f"({m.validation.accuracy:.1%} right against {m.baseline.accuracy:.1%}). "
-    )
+    text = f"On validation the {m.course.learner} is no better than always saying {compared(m)}. "
     if lowest < at.MEMORISED:
         text += (
-            "It can memorise its train samples, but nothing of that carries over: check that the labels are right "
-            "and that the pictures show what they name, and add samples."
+            "It can memorise its train samples, but nothing of that carries over: check that the "
+            f"{'targets' if m.course.is_regression else 'labels'} are right and that the {m.course.inputs} show what "
+            "they stand for, and add samples."
         )
     else:
         text += (
-            "It has not learned its train samples either: it hardly moves, or the labels do not follow the pictures."
+            "It has not learned its train samples either: it hardly moves, or the targets do not follow from the "
+            f"{m.course.inputs}."
         )
     margin = (at.BETTER_SKILL - m.validation_skill) / at.BETTER_SKILL
     leading = ("validation_accuracy_above_baseline", "validation_skill", "lowest_train_loss_share")
@@ -127,8 +149,8 @@ def undertrained(m: Measures) -> Finding | None:
         f"Training ended after {count} epochs while the validation loss was still falling "
         f"({m.recent_fall:.0%} over the last third). Longer training will help."
         if _still_falling(m) and count > 1
-        else f"After {count} epoch{'' if count == 1 else 's'} {m.train.accuracy:.1%} of train are right at a loss of "
-        f"{m.train.loss:.3f}: too little training to judge by."
+        else f"After {count} epoch{'' if count == 1 else 's'} the train loss is {loss_and_right(m, m.train)}: too "
+        "little training to judge by."
     )
     margin = max(0.0, m.recent_fall / at.STILL_FALLING - 1)
     return Finding("undertrained", margin, text, ("recent_fall", "epochs", "train_skill"))
@@ -137,22 +159,23 @@ def undertrained(m: Measures) -> Finding | None:
 def overfitting(m: Measures) -> Finding | None:
     """A gap at the restored epoch, or a weak result because all later epochs only memorised."""
     is_gap = m.gap_ratio > at.OVERFIT_RATIO and m.gap_share > at.OVERFIT_SHARE and m.gap > at.NOISE * m.loss_error
+    is_gap = is_gap and not (m.course.estimator == "random_forest" and m.validation_skill >= at.WEAK_SKILL)
     got_worse = m.rise_after_best > at.RISE_AFTER_BEST and m.train_fall_after_best > at.RISE_TRAIN_FALL
     if is_gap:
         text = (
-            f"The network knows its train samples better than others: loss {m.train.loss:.3f} on train, "
-            f"{m.validation.loss:.3f} on validation ({m.train.accuracy:.1%} against {m.validation.accuracy:.1%} right)."
+            f"The {m.course.learner} knows its train samples better than others: loss {loss_and_right(m, m.train)} on "
+            f"train, {loss_and_right(m, m.validation)} on validation."
         )
         margin = min(m.gap_share / at.OVERFIT_SHARE, m.gap_ratio / at.OVERFIT_RATIO) - 1
-        return Finding("overfitting", margin, text + MORE_SAMPLES, ("loss_gap_ratio", "loss_gap_share"))
+        return Finding("overfitting", margin, text + more_samples(m), ("loss_gap_ratio", "loss_gap_share"))
     if not (got_worse and m.validation_skill < at.WEAK_SKILL):
         return None
     text = (
-        f"The best epoch was {m.course.best_epoch} of {len(m.course.epochs)}: afterwards the network only memorised "
-        f"its train samples, and the validation loss rose by {m.rise_after_best:.0%}."
+        f"The best epoch was {m.course.best_epoch} of {len(m.course.epochs)}: afterwards the {m.course.learner} only "
+        f"memorised its train samples, and the validation loss rose by {m.rise_after_best:.0%}."
     )
     margin = m.rise_after_best / at.RISE_AFTER_BEST - 1
-    return Finding("overfitting", margin, text + MORE_SAMPLES, ("rise_after_best", "validation_skill"))
+    return Finding("overfitting", margin, text + more_samples(m), ("rise_after_best", "validation_skill"))
 
 
 def underfitting(m: Measures) -> Finding | None:
@@ -160,8 +183,8 @@ def underfitting(m: Measures) -> Finding | None:
     if m.train_skill >= at.UNDERFIT_SKILL:
         return None
     text = (
-        f"The network does not even fit its train samples ({m.train.accuracy:.1%} right, loss {m.train.loss:.3f}) and "
-        "has stopped improving: it has too little freedom, or too much regularisation."
+        f"The {m.course.learner} does not even fit its train samples (loss {loss_and_right(m, m.train)}) and has "
+        "stopped improving: it has too little freedom, or too much regularisation."
     )
     return Finding("underfitting", (at.UNDERFIT_SKILL - m.train_skill) / 0.2, text, ("train_skill", "recent_fall"))
 
@@ -171,13 +194,13 @@ def good_fit(m: Measures) -> Finding:
     is_apart = m.gap_ratio > at.OVERFIT_RATIO and m.gap_share > at.OVERFIT_SHARE
     said = "are apart by no more than chance" if is_apart else "agree"
     text = (
-        f"Train and validation {said}: loss {m.train.loss:.3f} and {m.validation.loss:.3f}, "
-        f"{m.validation.accuracy:.1%} of validation right; the commonest class alone gets {m.baseline.accuracy:.1%}."
+        f"Train and validation {said}: loss {loss_text(m, m.train.loss)} and "
+        f"{loss_and_right(m, m.validation)}; {baseline_alone(m)}."
     )
     if is_apart:
         text += f" More than {m.validation.samples} validation samples would tell."
     early = m.course.epochs[: at.PERFECT_EPOCHS][-1].validation_accuracy
-    if early >= at.PERFECT_ACCURACY:
+    if m.course.is_network and early is not None and early >= at.PERFECT_ACCURACY:
         text += " It was so almost from the first epoch on: an easy problem, or a mark that gives the class away."
     room = [1 - m.gap_share / at.OVERFIT_SHARE, (m.train_skill - at.UNDERFIT_SKILL) / 0.2]
     return Finding("good_fit", max(0.0, min(room)), text, ("loss_gap_share", "train_skill", "validation_skill"))
@@ -205,10 +228,15 @@ def _unstable(m: Measures, name: str, count: int) -> Finding | None:
 
 def _better_than_baseline(m: Measures) -> bool:
     saved = m.baseline.loss - m.validation.loss
-    return m.accuracy_above_baseline > 0 or saved > max(at.BETTER_SKILL * m.baseline.loss, m.loss_error)
+    above = m.accuracy_above_baseline
+    if m.course.is_regression:
+        return m.validation_skill > max(at.BETTER_SKILL, at.NOISE**2 / m.validation.samples)
+    return (above is not None and above > 0) or saved > max(at.BETTER_SKILL * m.baseline.loss, m.loss_error)
 
 
 def _too_short(m: Measures) -> bool:
+    if m.course.is_fitted_at_once:
+        return False
     is_brief = len(m.course.epochs) <= at.FEW_EPOCHS and m.course.stopped_by != "early_stopping"
     return is_brief or _still_falling(m)
 

@@ -9,6 +9,10 @@ OVERFIT_SHARE = 0.05
 NOISE = 2.0
 """Standard errors that a difference must exceed; about 95 % of normal noise stays below."""
 
+LEAK_NOISE = 4.0
+"""Standard errors by which validation errors of values must lie below others before chance is ruled out: residuals have
+heavier tails than the standard error assumes. Ours."""
+
 RISE_AFTER_BEST = 0.1
 """Last validation loss above the best one, as a share of it: the generalisation loss of Prechelt 1998 ("Early
 stopping - but when?", there 1 to 5 % to stop; twice that to blame)."""

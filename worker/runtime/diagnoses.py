@@ -62,7 +62,7 @@ def _course(
         baseline=Scores.of(baseline),
         best_epoch=trial.best_epoch,
         stopped_by=trial.stopped_by,
-        parameters=CATALOGUE[spec.network.name].parameters or None,
+        parameters=(CATALOGUE[spec.backbone.name].parameters or None) if spec.backbone else None,
         dataset_warnings=frozenset(warning["code"] for warning in (dataset.warnings if dataset else [])),
         problem="diverged" if trial.problem else None,
         pretrained_at_hand=pretrained_at_hand,

@@ -13,8 +13,9 @@ from service.specs.resolving import DatasetFacts, resolve
 from tests.worker.diagnosing.courses import request, synthetic_courses
 from worker.diagnosing import changes
 from worker.diagnosing.course import Course, Scores
+from worker.diagnosing.kinds import KINDS
 from worker.diagnosing.measures import Measures
-from worker.diagnosing.remedies import AGAINST, AGAINST_MEMORISING, KINDS, remedies_for
+from worker.diagnosing.remedies import AGAINST, AGAINST_MEMORISING, remedies_for
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 COURSE = next(course for family, _, course in synthetic_courses() if family == "underfitting_capacity")
