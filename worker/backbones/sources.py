@@ -5,6 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from huggingface_hub import try_to_load_from_cache
+
 from service.specs.backbones import CATALOGUE, Backbone
 
 Availability = Literal["packaged", "local", "downloadable", "none"]
@@ -35,19 +37,26 @@ TORCHVISION_FILES: dict[str, str] = {
 }
 
 
+TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+"""What a transformer's folder has to hold; nothing else in it is read."""
+
+
 @dataclass(frozen=True)
 class WeightSources:
-    """Where to look for pretrained weights, in this order: `directory`, packages, `torch_hub`, downloads.
+    """Where to look for pretrained weights, in this order: `directory`, packages, the hubs' caches, downloads.
 
     Attributes:
-        directory: holds `<name>.safetensors`, state dicts under the names of torchvision or timm.
+        directory: holds `<name>.safetensors`, state dicts under the names of torchvision or timm, and of transformers
+            a folder `<name>/` with `TEXT_FILES`.
         torch_hub: holds torchvision's own `.pth` files, as `torch.hub` caches them; downloads land here too.
-        allow_downloads: whether missing torchvision weights may be fetched from download.pytorch.org.
+        allow_downloads: whether missing weights may be fetched from download.pytorch.org and the Hugging Face hub.
+        hugging_face: holds transformers as the Hugging Face hub caches them; downloads land here too.
     """
 
     directory: Path | None = None
     torch_hub: Path | None = None
     allow_downloads: bool = False
+    hugging_face: Path | None = None
 
     def local_file(self, name: str) -> Path | None:
         """The safetensors file for catalogue entry `name`, if there is one."""
@@ -60,6 +69,32 @@ class WeightSources:
         path = self.torch_hub / file if self.torch_hub and file else None
         return path if path is not None and path.is_file() else None
 
+    def text_folder(self, name: str) -> Path | None:
+        """The folder of transformer `name` in `directory`, if it is whole."""
+        return _whole(self.directory / name) if self.directory else None
+
+    def cached_folder(self, name: str) -> Path | None:
+        """The folder in which the Hugging Face hub caches transformer `name`, if it is there and whole."""
+        repository = CATALOGUE[name].repository
+        if self.hugging_face is None or repository is None:
+            return None
+        known_as = {repository, repository.rpartition("/")[2]}  # BERT, GPT-2 and others once went without an owner
+        for repo in sorted(known_as, reverse=True):
+            file = try_to_load_from_cache(repo, TEXT_FILES[0], cache_dir=self.hugging_face)
+            if isinstance(file, str) and (folder := _whole(Path(file).parent)):
+                return folder
+        return None
+
+
+def packaged_folder(entry: Backbone) -> Path | None:
+    """Where the package of a transformer has its files, if it is installed."""
+    found = find_spec(entry.package) if entry.package else None
+    return _whole(Path(found.origin).parent / "model") if found and found.origin else None
+
+
+def _whole(folder: Path) -> Path | None:
+    return folder if all((folder / file).is_file() for file in TEXT_FILES) else None
+
 
 def weights_at_hand(sources: WeightSources) -> dict[str, Availability]:
     """For every catalogue name, where its pretrained weights would come from now."""
@@ -69,6 +104,8 @@ def weights_at_hand(sources: WeightSources) -> dict[str, Availability]:
 def _availability(entry: Backbone, sources: WeightSources) -> Availability:
     if not entry.has_pretrained_weights:
         return "none"
+    if entry.source == "transformers":
+        return _text_availability(entry, sources)
     if sources.local_file(entry.name):
         return "local"
     if entry.package and find_spec(entry.package):
@@ -78,3 +115,13 @@ def _availability(entry: Backbone, sources: WeightSources) -> Availability:
     if sources.allow_downloads and entry.name in TORCHVISION_FILES:
         return "downloadable"
     return "none"
+
+
+def _text_availability(entry: Backbone, sources: WeightSources) -> Availability:
+    if sources.text_folder(entry.name):
+        return "local"
+    if packaged_folder(entry):
+        return "packaged"
+    if sources.cached_folder(entry.name):
+        return "local"
+    return "downloadable" if sources.allow_downloads else "none"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE, Backbone
+from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE, Backbone, entries_for
 from worker.diagnosing.course import Course
 
 Patch = dict[str, Any]
@@ -85,13 +85,11 @@ def larger_backbone(course: Course) -> Patch | None:
 def _exchangeable(course: Course) -> list[Backbone]:
     """Backbones that could stand in for this one, with the weights that it began from, at any image size."""
     backbone = course.spec.network
-    pretrained, problem = backbone.weights == "pretrained", CATALOGUE[backbone.name].problem
+    pretrained = backbone.weights == "pretrained"
     return [
         entry
-        for entry in CATALOGUE.values()
-        if entry.problem == problem
-        and not entry.fixed_input_size
-        and (entry.name in course.pretrained_at_hand if pretrained else True)
+        for entry in entries_for(CATALOGUE[backbone.name].problem)
+        if not entry.fixed_input_size and (entry.name in course.pretrained_at_hand if pretrained else True)
     ]
 
 

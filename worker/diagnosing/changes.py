@@ -22,6 +22,7 @@ FIRMER: dict[Policy, Augmentation] = {
     "light": Augmentation(random_resized_crop=0.6, rotation_degrees=12.0, random_erasing=0.25, mixup_alpha=0.2),
     "standard": Augmentation(policy="strong"),
 }
+FIRMER_OF_TEXTS: dict[Policy, Policy] = {"none": "light", "light": "standard", "standard": "strong"}
 STRONG_TRANSFORMS = ("random_erasing", "trivial_augment", "mixup_alpha", "cutmix_alpha")
 HIGHEST_RATE = {"adamw": 0.01, "adam": 0.01, "sgd": 0.1}
 LEAST_RATE = 1e-6
@@ -31,11 +32,15 @@ STRONG_DECAY, STRONG_DROPOUT = 0.1, 0.5
 
 
 def stronger_augmentation(course: Course) -> Patch | None:
-    """The next policy up; beside explicit transforms, erasing and mixup. With time to learn from it."""
+    """The next policy up; beside explicit transforms of images, erasing and mixup. With time to learn from it."""
     augmentation = course.spec.augmentation
-    if course.inputs != "pictures":
+    firmer: Augmentation | None
+    if course.spec.problem == "text_classification":
+        policy = FIRMER_OF_TEXTS.get(augmentation.policy) if augmentation.policy else None
+        firmer = Augmentation(policy=policy) if policy else None
+    elif course.inputs != "pictures":
         return None
-    if augmentation.policy is not None:
+    elif augmentation.policy is not None:
         firmer = FIRMER.get(augmentation.policy)
     else:
         firmer = augmentation.model_copy(

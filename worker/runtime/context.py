@@ -53,7 +53,8 @@ class Runtime:
     def weight_sources(self) -> WeightSources:
         """Where pretrained weights may come from."""
         hub = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub" / "checkpoints"
-        return WeightSources(self.settings.weights_dir, hub, self.settings.weights_downloads)
+        hugging_face = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub"
+        return WeightSources(self.settings.weights_dir, hub, self.settings.weights_downloads, hugging_face)
 
 
 def make_runtime(settings: Settings, queues: Sequence[Queue]) -> Runtime:
