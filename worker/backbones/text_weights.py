@@ -10,6 +10,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import AutoModel, PretrainedConfig
+from transformers.utils import logging
 
 from service.errors import ArtifactCorrupt, UnknownBackbone
 from service.specs.backbones import CATALOGUE, Backbone, entries_for
@@ -59,6 +60,8 @@ class TextSource:
         return network
 
     def _pretrained_body(self) -> Any:
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()  # else it reports weights that we leave out on purpose
         try:
             body, report = AutoModel.from_pretrained(
                 str(self.folder),

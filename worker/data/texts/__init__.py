@@ -1,0 +1,1 @@
+"""Texts of a dataset: validation, warnings, the canonical samples, and their tokens."""
