@@ -1,4 +1,4 @@
-"""Augmentation of training images: four policies, or every transform by hand."""
+"""Augmentation of training images and texts: four policies, or every transform by hand."""
 
 from typing import Literal, Self
 
@@ -7,17 +7,24 @@ from pydantic import Field, model_validator
 from service.specs.base import Spec
 
 Policy = Literal["none", "light", "standard", "strong"]
+TEXT_TRANSFORMS = ("synonym_replacement", "random_deletion", "random_swap", "back_translation")
 
 
 class Augmentation(Spec):
     """Either a `policy`, or explicit transforms (`policy` null or unset); unset transforms are off.
 
-    Fields:
+    Fields of images:
         random_resized_crop: smallest area fraction of the crop that is resized to full size; 1 is off.
         horizontal_flip, vertical_flip, random_erasing: probabilities.
         rotation_degrees: largest angle either way.
         color_jitter: strength of brightness, contrast and saturation changes.
         mixup_alpha, cutmix_alpha: Beta parameters (Zhang et al. 2018, Yun et al. 2019); 0 is off.
+
+    Fields of texts:
+        synonym_replacement, random_deletion, random_swap: probabilities for each word (Wei and Zou 2019). Synonyms
+            are WordNet's.
+        back_translation: probability for each text of being put into another language and back (Sennrich et al.
+            2016), by a pair of MarianMT models on the worker.
     """
 
     policy: Policy | None = None
@@ -30,6 +37,10 @@ class Augmentation(Spec):
     trivial_augment: bool | None = None
     mixup_alpha: float | None = Field(None, ge=0.0, le=10.0)
     cutmix_alpha: float | None = Field(None, ge=0.0, le=10.0)
+    synonym_replacement: float | None = Field(None, ge=0.0, le=1.0)
+    random_deletion: float | None = Field(None, ge=0.0, le=0.9)
+    random_swap: float | None = Field(None, ge=0.0, le=1.0)
+    back_translation: float | None = Field(None, ge=0.0, le=1.0)
 
     @model_validator(mode="after")
     def _policy_or_transforms(self) -> Self:
@@ -42,14 +53,29 @@ class Augmentation(Spec):
         return self.model_dump(exclude={"policy"})
 
     def resolve(self, problem: str) -> "Augmentation":
-        """With the policy named: `standard` unless transforms were given; `none` for tables."""
+        """With the policy named: unless transforms were given, `standard` for images and `none` elsewhere.
+
+        Pretrained transformers gain next to nothing from such changes of texts (Longpre et al. 2020), and without
+        them what a frozen one makes of the texts is computed once.
+        """
         if self.policy is None and all(value is None for value in self.transforms().values()):
-            return Augmentation(policy="none" if problem.startswith("tabular") else "standard")
+            return Augmentation(policy="standard" if problem == "image_classification" else "none")
         return self
+
+    def check_problem(self, problem: str) -> None:
+        """Raises `ValueError`, naming the field, where a transform is not of `problem`'s inputs."""
+        of_images = {name for name in self.transforms() if name not in TEXT_TRANSFORMS}
+        allowed = {"image_classification": of_images, "text_classification": set(TEXT_TRANSFORMS)}.get(problem, set())
+        for name, value in self.transforms().items():
+            if value is not None and name not in allowed:
+                has = f"it has {', '.join(sorted(allowed))}" if allowed else "it has none"
+                raise ValueError(f"augmentation.{name}: not for {problem}; {has}")
+        if problem.startswith("tabular") and self.policy not in (None, "none"):
+            raise ValueError("augmentation.policy: tables are not augmented")
 
     @property
     def is_random(self) -> bool:
-        """Whether an image can look different from one epoch to the next."""
+        """Whether a sample can look different from one epoch to the next."""
         if self.policy is not None:
             return self.policy != "none"
         off: tuple[object, ...] = (None, 0, 0.0, False)

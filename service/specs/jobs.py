@@ -181,8 +181,7 @@ class JobSpec(Spec):
             raise ValueError(f"estimator: {self.problem} takes a backbone")
         if self.problem not in NETWORK_PROBLEMS and self.backbone is not None:
             raise ValueError(f"backbone: {self.problem} takes an estimator")
-        if self.problem not in NETWORK_PROBLEMS and self.augmentation.is_random:
-            raise ValueError("augmentation: tables are not augmented")
+        self.augmentation.check_problem(self.problem)
         return self
 
     @model_validator(mode="after")

@@ -109,7 +109,7 @@ def _last_blocks(network: nn.Module) -> list[str]:
 
 
 def body_of(network: nn.Module, name: str) -> nn.Module:
-    """The network without its head: images, or tokens, → [n, d]. Shares every parameter; the network itself is left alone."""
+    """The network without its head: images, or tokens, → [n, d]. Shares its parameters and leaves it alone."""
     *path, last = head_path(name).split(".")
     body = inner = with_own_children(network)
     for step in path:

@@ -60,8 +60,8 @@ class TextSource:
         return network
 
     def _pretrained_body(self) -> Any:
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()  # else it reports weights that we leave out on purpose
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # else it reports what we leave out on purpose
         try:
             body, report = AutoModel.from_pretrained(
                 str(self.folder),
@@ -114,9 +114,7 @@ def _download(entry: Backbone, sources: WeightSources) -> Path:
     if not sources.allow_downloads or entry.repository is None:
         known = weights_at_hand(sources)
         at_hand = [other.name for other in entries_for(entry.problem) if known[other.name] != "none"]
-        raise UnknownBackbone(
-            f"No files are at hand for {entry.name}; at hand are: {', '.join(at_hand) or 'none'}."
-        )
+        raise UnknownBackbone(f"No files are at hand for {entry.name}; at hand are: {', '.join(at_hand) or 'none'}.")
     try:
         paths = [hf_hub_download(entry.repository, file, cache_dir=sources.hugging_face) for file in TEXT_FILES]
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:

@@ -83,5 +83,5 @@ def read_tokenizer(content: bytes | str) -> Tokenizer:
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
     try:
         return Tokenizer.from_str(text)
-    except Exception as error:  # noqa: BLE001 - tokenizers raises nothing narrower
+    except Exception as error:
         raise ArtifactCorrupt("The tokenizer's file is damaged.") from error

@@ -54,7 +54,7 @@ class TrainedText:
         return CATALOGUE[self.backbone]
 
     def encode(self, texts: Sequence[str]) -> Tokens:
-        """n texts, at least one → ids and mask [n, l] on the CPU, offsets in characters, which were truncated."""
+        """N texts, at least one → ids and mask [n, l] on the CPU, offsets in characters, which were truncated."""
         return self.encoder.encode(texts)
 
     def logits(self, tokens: Tokens) -> Tensor:
@@ -91,9 +91,7 @@ def describe_text(trained: TrainedText, *, dropout: float) -> dict[str, object]:
     }
 
 
-def save_text(
-    trained: TrainedText, folder: Path, *, dropout: float, training: dict[str, object] | None = None
-) -> None:
+def save_text(trained: TrainedText, folder: Path, *, dropout: float, training: dict[str, object] | None = None) -> None:
     """Writes `model.safetensors`, `tokenizer.json` and `config.json` into `folder`.
 
     `training` is what the configuration says of how it was trained; using the network does not take it.

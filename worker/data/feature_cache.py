@@ -65,9 +65,15 @@ class FeatureCache:
 
     def _key(self) -> str:
         """A digest over the backbone, its input format, and every frozen weight."""
-        facts = {"backbone": self.trained.backbone, "pixels": asdict(self.trained.pixel_format)}
-        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-        for name, value in sorted(self.frozen.state_dict().items()):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return weights_digest(
+            {"backbone": self.trained.backbone, "pixels": asdict(self.trained.pixel_format)}, self.frozen
+        )
+
+
+def weights_digest(facts: dict[str, object], frozen: nn.Module) -> str:
+    """A name for what `frozen` makes of inputs that `facts` describe."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, value in sorted(frozen.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -19,7 +19,7 @@ class TensorFile:
 
     dataset: str
     name: str
-    kind: type[np.uint8] | type[np.float32]
+    kind: type[np.uint8] | type[np.int32] | type[np.float32]
     shape: tuple[int, ...]
 
     @property

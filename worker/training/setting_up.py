@@ -2,10 +2,12 @@
 
 import torch
 
-from service.specs.datasets import Manifest
+from service.specs.datasets import ImageSample, Manifest
+from service.specs.texts import TextManifest
 from worker.data.deals import Deal
 from worker.data.deck import deck_of
 from worker.data.splits import deal
+from worker.data.texts.samples import read_texts
 from worker.training.classification import Classification
 from worker.training.image_subject import image_subject
 from worker.training.objective import Objective
@@ -18,6 +20,7 @@ from worker.training.subject import Subject
 from worker.training.table_data import TableData
 from worker.training.table_source import table_data
 from worker.training.table_subject import table_subject
+from worker.training.text_subject import text_subject
 
 
 def set_up(order: TrialOrder, reporter: Reporter) -> Setting:
@@ -31,10 +34,25 @@ def set_up(order: TrialOrder, reporter: Reporter) -> Setting:
     """
     if order.spec.estimator is not None:
         return table_setting(order, table_data(order))
+    if isinstance(order.manifest, TextManifest):
+        return _text_setting(order, order.manifest, reporter)
     assert isinstance(order.manifest, Manifest)
     dealt = deal(deck_of(order.manifest), order.spec.split, order.spec.seed)
     subject = image_subject(order, order.manifest, reporter)
     return _classifying(order, subject, order.manifest.classes, dealt)
+
+
+def _text_setting(order: TrialOrder, manifest: TextManifest, reporter: Reporter) -> Setting:
+    """As images are dealt: texts of the same words stay together."""
+    samples = read_texts(order.archive, manifest)
+    columns = samples.columns.values()
+    listed = [
+        ImageSample(path=str(row), label=label, sha256=digest, values=[column[row] for column in columns])
+        for row, (label, digest) in enumerate(zip(samples.classes, samples.digests, strict=True))
+    ]
+    listing = Manifest(classes=manifest.classes, samples=listed, columns=manifest.columns)
+    dealt = deal(listing, order.spec.split, order.spec.seed)
+    return _classifying(order, text_subject(order, manifest, samples, reporter), manifest.classes, dealt)
 
 
 def table_setting(order: TrialOrder, data: TableData) -> Setting:

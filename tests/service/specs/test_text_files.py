@@ -23,7 +23,7 @@ def lines(*objects: object) -> bytes:
 
 
 def test_both_formats_say_the_same() -> None:
-    said = [("so, \"good\"\nindeed 😀", "good", "7"), (" bad ", "bad", None)]
+    said = [('so, "good"\nindeed 😀', "good", "7"), (" bad ", "bad", None)]
     as_json = lines(*({"text": text, "label": label, "group": group} for text, label, group in said))
     as_csv = 'group,label,text\r\n7,good,"so, ""good""\nindeed 😀"\r\n,bad," bad "\r\n'.encode()
 

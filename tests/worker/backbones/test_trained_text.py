@@ -38,10 +38,15 @@ def test_logits_are_the_head_of_what_transformers_answers(trained: TrainedText, 
         ours = trained.logits(tokens)
         for row, count in enumerate(tokens.mask.sum(dim=1).tolist()):
             layers = theirs(input_ids=tokens.ids[row : row + 1, :count], output_hidden_states=True).hidden_states
-            means = torch.cat([layers[at][0].mean(dim=0) for at in (0, 1, len(layers) - 1)])
+            means = torch.cat([unit(layers[at][0].mean(dim=0)) for at in (0, 1, len(layers) - 1)])
             outputs = layers[-1][0]
             pooled = {"layers": means, "first": outputs[0], "last": outputs[-1]}[trained.entry.pooling]
             torch.testing.assert_close(ours[row], trained.network.head(pooled), atol=1e-5, rtol=1e-4)
+
+
+def unit(values: torch.Tensor) -> torch.Tensor:
+    """Scaled to a mean square of 1."""
+    return values / values.square().mean().sqrt()
 
 
 def test_padding_changes_nothing(trained: TrainedText) -> None:
@@ -67,7 +72,7 @@ def test_offsets_are_characters_of_the_text(trained: TrainedText) -> None:
     tokens = trained.encode([text])
     spans = [(start, end) for start, end in tokens.offsets[0] if start < end]
 
-    assert [text[start:end] for start, end in spans][0].startswith("t")
+    assert next(text[start:end] for start, end in spans).startswith("t")
     assert {at for start, end in spans for at in range(start, end)} >= {
         at for at, letter in enumerate(text) if not letter.isspace() and letter != "\u0301"
     }

@@ -15,8 +15,8 @@ from worker.backbones.trained_text import TrainedText
 
 TEXTS = [entry.name for entry in entries_for("text_classification")]
 WORDS = (
-    "the a of and to in is was it for with on as at by this that good bad great awful film music game engine play sound "
-    "server browser page library data model plot actor scene story song player tool small large fast slow user file"
+    "the a of and to in is was it for with on as at by this that good bad great awful film music game engine play "
+    "sound server browser page library data model plot actor scene story song player tool small large fast slow"
 )
 _SIZES: dict[str, dict[str, Any]] = {
     "bert": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
@@ -29,7 +29,7 @@ _SIZES: dict[str, dict[str, Any]] = {
 
 
 def tokenizer(model_type: str) -> Tokenizer:
-    """Word pieces with [CLS] and [SEP] for BERT and DistilBERT, bytes for RoBERTa (<s> and </s>) and GPT-2 (neither)."""
+    """Word pieces with [CLS] and [SEP] for BERT and DistilBERT; bytes for RoBERTa (<s>, </s>) and GPT-2 (neither)."""
     corpus = WORDS.split() * 3
     if model_type in ("bert", "distilbert"):
         made = Tokenizer(models.WordPiece(unk_token="[UNK]"))

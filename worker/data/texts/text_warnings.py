@@ -34,9 +34,7 @@ def warn_about(rows: Sequence[TextRow], lengths: Sequence[int], *, most_tokens: 
             Warning(code="duplicate-samples", message=f"{copies} texts are copies of another text of their class.")
         )
     if conflicting := sum(len(found_under) > 1 for found_under in labels.values()):
-        found.append(
-            Warning(code="conflicting-labels", message=f"{conflicting} texts occur in more than one class.")
-        )
+        found.append(Warning(code="conflicting-labels", message=f"{conflicting} texts occur in more than one class."))
     too_long = sum(length > most_tokens for length in lengths)
     if too_long > LONG_SHARE * len(rows):
         share = f"{too_long / len(rows):.0%} of the texts have more than {most_tokens} tokens"

@@ -128,6 +128,4 @@ def _column_profile(rows: Sequence[TextRow], name: str) -> ColumnProfile:
         first_without_time = f"line {rows[error.position].line}"
     present = [value for value in values if value is not None]
     missing = len(values) - len(present)
-    return ColumnProfile(
-        name=name, distinct=len(set(present)), missing=missing, first_without_time=first_without_time
-    )
+    return ColumnProfile(name=name, distinct=len(set(present)), missing=missing, first_without_time=first_without_time)

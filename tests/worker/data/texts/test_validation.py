@@ -57,7 +57,7 @@ def test_samples_are_the_upload(tmp_path: Path) -> None:
 
 def test_tokens_are_counted_as_minilm_counts_them(tmp_path: Path) -> None:
     """[CLS] text, number, of, letter [SEP] by hand: the real tokenizer."""
-    found, _ = validated(tmp_path, some() + [{"text": "one two three four five six", "label": "a"}])
+    found, _ = validated(tmp_path, [*some(), {"text": "one two three four five six", "label": "a"}])
     assert (found.profile.median_tokens, found.profile.longest_tokens) == (6, 8)
 
 

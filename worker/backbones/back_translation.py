@@ -1,0 +1,102 @@
+"""Texts into another language and back, by a pair of MarianMT models from a local directory.
+
+A model's folder has `config.json`, `model.safetensors` and `tokenizer.json` (a conversion of Marian's two SentencePiece
+files and its vocabulary to one tokenizer, as exported for transformers.js; its special tokens are added by itself).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from tokenizers import Tokenizer
+from transformers import MarianMTModel
+
+from service.errors import ArtifactCorrupt
+from worker.backbones.sources import TEXT_FILES
+from worker.backbones.tokens import pad, read_tokenizer
+
+LANGUAGE = "en"
+MOST_TOKENS = 256
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The folders of two models: there and back."""
+
+    there: Path
+    back: Path
+
+
+def find_pair(directory: Path | None) -> Pair | None:
+    """The first whole pair `marian-en-<language>`, `marian-<language>-en` in `directory`, by the language's name."""
+    for there in sorted(directory.glob(f"marian-{LANGUAGE}-*")) if directory else []:
+        back = there.with_name(f"marian-{there.name.removeprefix(f'marian-{LANGUAGE}-')}-{LANGUAGE}")
+        if all((folder / file).is_file() for folder in (there, back) for file in TEXT_FILES):
+            return Pair(there, back)
+    return None
+
+
+@dataclass(frozen=True)
+class Translator:
+    """One MarianMT model; greedy, so that a text comes out the same every time."""
+
+    model: Any
+    tokenizer: Tokenizer
+    device: torch.device
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> "Translator":
+        """From safetensors; no code of the folder is run.
+
+        Raises:
+            ArtifactCorrupt: the folder does not hold a MarianMT model.
+        """
+        try:
+            model: Any = MarianMTModel.from_pretrained(
+                str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="float32"
+            )
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ArtifactCorrupt(f"{folder.name} does not hold a MarianMT model.") from error
+        tokenizer = read_tokenizer((folder / "tokenizer.json").read_bytes())
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(min(MOST_TOKENS, model.config.max_position_embeddings))
+        return cls(model.requires_grad_(False).to(device).eval(), tokenizer, device)
+
+    def translate(self, texts: Sequence[str]) -> list[str]:
+        """Each text in the other language."""
+        made: list[str] = []
+        for start in range(0, len(texts), _BATCH):
+            encodings = self.tokenizer.encode_batch(list(texts[start : start + _BATCH]))
+            ids, mask = pad([encoding.ids for encoding in encodings], int(self.model.config.pad_token_id))
+            with torch.inference_mode():
+                answers = self.model.generate(
+                    input_ids=ids.to(self.device),
+                    attention_mask=mask.to(self.device),
+                    do_sample=False,
+                    num_beams=1,
+                    max_new_tokens=2 * ids.shape[1] + 10,
+                )
+            made += self.tokenizer.decode_batch(answers.tolist(), skip_special_tokens=True)
+        return made
+
+
+@dataclass(frozen=True)
+class BackTranslator:
+    """Paraphrases (Sennrich et al. 2016; as augmentation, Xie et al. 2020)."""
+
+    there: Callable[[Sequence[str]], list[str]]
+    back: Callable[[Sequence[str]], list[str]]
+
+    @classmethod
+    def load(cls, pair: Pair, device: torch.device) -> "BackTranslator":
+        """Both models of a pair."""
+        return cls(Translator.load(pair.there, device).translate, Translator.load(pair.back, device).translate)
+
+    def translate(self, texts: Sequence[str]) -> list[str]:
+        """The texts in other words; one that came back empty stays as it was."""
+        returned = self.back(self.there(texts))
+        return [new if new.strip() else old for old, new in zip(texts, returned, strict=True)]
