@@ -32,8 +32,8 @@ def build_network(
         UnknownBackbone: no such entry.
     """
     entry = CATALOGUE.get(name)
-    if entry is None:
-        raise UnknownBackbone("There is no backbone of that name in the catalogue.")
+    if entry is None or entry.problem != "image_classification":
+        raise UnknownBackbone("There is no image backbone of that name in the catalogue.")
     if name == "simple_nn":
         return _simple_nn(classes, dropout, image_size)
     if name == "small_cnn":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoModel, PretrainedConfig
@@ -74,7 +75,7 @@ def read_config(facts: dict[str, Any], entry: Backbone) -> PretrainedConfig:
     known = {key: value for key, value in facts.items() if key not in _NOT_TAKEN}
     try:
         return AutoConfig.for_model(str(entry.model_type), use_cache=False, **known)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, StrictDataclassError) as error:
         raise ArtifactCorrupt(f"The configuration at hand for {entry.name} is damaged.") from error
 
 

@@ -25,6 +25,8 @@ from worker.backbones.text_network import (
 )
 from worker.backbones.tokens import TextEncoder, read_tokenizer
 
+HUB_URL = "https://huggingface.co"
+
 
 @dataclass(frozen=True)
 class TextSource:
@@ -116,7 +118,10 @@ def _download(entry: Backbone, sources: WeightSources) -> Path:
         at_hand = [other.name for other in entries_for(entry.problem) if known[other.name] != "none"]
         raise UnknownBackbone(f"No files are at hand for {entry.name}; at hand are: {', '.join(at_hand) or 'none'}.")
     try:
-        paths = [hf_hub_download(entry.repository, file, cache_dir=sources.hugging_face) for file in TEXT_FILES]
+        paths = [
+            hf_hub_download(entry.repository, file, cache_dir=sources.hugging_face, endpoint=HUB_URL)
+            for file in TEXT_FILES
+        ]
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnknownBackbone(f"The files of {entry.name} could not be downloaded.") from error
     return Path(paths[0]).parent

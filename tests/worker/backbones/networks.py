@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from service.specs.backbones import CATALOGUE
+from service.specs.backbones import CATALOGUE, entries_for
 from worker.backbones.building import build_network
 
+IMAGES = [entry.name for entry in entries_for("image_classification")]
 LARGE = {"vgg11", "vgg16", "vgg19", "resnet101", "convnext_small", "efficientnet_b3", "efficientnet_b4", "vit_b_16"}
 BUILTIN = {"simple_nn", "small_cnn"}
 

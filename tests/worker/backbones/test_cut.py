@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from service.specs.backbones import CATALOGUE
-from tests.worker.backbones.networks import LARGE, images, network
+from tests.worker.backbones.networks import IMAGES, LARGE, images, network
 from worker.backbones.cut import Cut, cut_before_last_stage
 from worker.backbones.parts import enter_training_mode, freeze_all_but, trainable_modules
 
 SLOW = LARGE - {"vit_b_16"}
 CUTTABLE = [
-    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CATALOGUE if name != "simple_nn"
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in IMAGES if name != "simple_nn"
 ]
 
 

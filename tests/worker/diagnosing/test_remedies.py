@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
+from service.specs.backbones import CATALOGUE
 from service.specs.diagnosis import Verdict
 from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch
@@ -110,6 +111,23 @@ def test_whoever_avoids_flips_is_not_given_any() -> None:
     made = JobSpec.model_validate(merge_patch(request(augmentation={"policy": "light"}).model_dump(), patch))
     assert not made.augmentation.horizontal_flip
     assert made.augmentation.policy is None
+
+
+def of_texts(**changes: Any) -> Course:
+    spec = request(problem="text_classification", backbone={"name": "distilbert-base-uncased"}, **changes)
+    return replace(COURSE, spec=spec, job_spec=spec)
+
+
+def test_texts_are_offered_changes_of_texts_and_text_backbones() -> None:
+    for policy, firmer in {"none": "light", "light": "standard", "standard": "strong"}.items():
+        patch = changes.stronger_augmentation(of_texts(augmentation={"policy": policy}))
+        assert patch is not None
+        assert {key: value for key, value in patch["augmentation"].items() if value is not None} == {"policy": firmer}
+    assert changes.stronger_augmentation(of_texts(augmentation={"random_swap": 0.1})) is None
+
+    every = replace(of_texts(), pretrained_at_hand=frozenset(CATALOGUE))
+    assert changes.smaller_backbone(every) == {"backbone": {"name": "all-MiniLM-L6-v2"}}
+    assert changes.larger_backbone(replace(every, pretrained_at_hand=frozenset({"vgg16"}))) is None
 
 
 def test_a_backbone_is_offered_only_with_weights_at_hand() -> None:

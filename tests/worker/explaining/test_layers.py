@@ -8,12 +8,13 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from service.errors import ExplanationUnsupported, Invalid
 from service.specs.backbones import CATALOGUE
+from tests.worker.backbones.networks import IMAGES
 from worker.backbones.building import build_network
 from worker.explaining.grad_cam import grad_cams
 from worker.explaining.layers import LayerFinder, SpatialLayer, find_layer, named_layer, to_grid
 
 QUICK = {"tf_efficientnet_lite0": 64, "resnet18": 64, "resnet50": 64, "mobilenet_v3_small": 64, "small_cnn": 64}
-SLOW = [name for name in CATALOGUE if name not in QUICK and name != "simple_nn"]
+SLOW = [name for name in IMAGES if name not in QUICK and name != "simple_nn"]
 SIDES = {"tf_efficientnet_lite0": 4, "resnet18": 4, "resnet50": 4, "mobilenet_v3_small": 4, "small_cnn": 8}
 
 
