@@ -78,7 +78,7 @@ class Translator:
                     attention_mask=mask.to(self.device),
                     do_sample=False,
                     num_beams=1,
-                    max_new_tokens=2 * ids.shape[1] + 10,
+                    max_new_tokens=min(2 * ids.shape[1] + 10, self.model.config.max_position_embeddings - 1),
                 )
             made += self.tokenizer.decode_batch(answers.tolist(), skip_special_tokens=True)
         return made
