@@ -165,8 +165,10 @@ def _check_backbone(work: UnitOfWork, spec: JobSpec) -> None:
         fault = Fault(where, "unknown-backbone", f"one of: {', '.join(fitting)}")
         raise UnknownBackbone(f"The catalogue has no such backbone for {spec.problem}.", errors=[fault])
     wants_weights = (spec.network.weights or "pretrained") == "pretrained" and entry.has_pretrained_weights
-    if wants_weights and at_hand[entry.name] == "none":
-        message = f"pretrained weights at hand: {', '.join(usable)}; weights 'none' trains from scratch"
+    has_tokenizer = entry.source == "transformers"  # which comes with the weights, and is needed without them too
+    if (wants_weights or has_tokenizer) and at_hand[entry.name] == "none":
+        scratch = "" if has_tokenizer else "; weights 'none' trains from scratch"
+        message = f"pretrained weights at hand: {', '.join(usable)}{scratch}"
         detail = "The backbone's pretrained weights are not at hand here."
         raise UnknownBackbone(detail, errors=[Fault(where, "weights-not-at-hand", message)])
 
