@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from service.errors import Fault, Invalid, PayloadTooLarge, TargetInvalid, UnsupportedMediaType
-from service.specs.csv_reader import BYTE_ORDER_MARK, DEFAULT_LIMITS, MAX_COLUMN_NAME, MAX_FAULTS, CsvLimits, CsvReader
+from service.specs.csv_reader import BYTE_ORDER_MARK, MAX_COLUMN_NAME, MAX_FAULTS, CsvLimits, CsvReader
 
 TextFormat = Literal["jsonl", "csv"]
 MOST_COLUMNS = 100
+TEXT_LIMITS = CsvLimits(file_bytes=1024**3, rows=1_000_000)
+"""A text has at most 128 KiB, of which a network reads a thousand tokens at most."""
 _FOREIGN = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PAR1", b"%PDF", b"\x80\x04")
 
 
@@ -56,7 +58,7 @@ def text_format(file: IO[bytes]) -> TextFormat:
     return "jsonl" if head.lstrip().startswith(b"{") else "csv"
 
 
-def check_texts(file: IO[bytes], columns: TextColumns, limits: CsvLimits = DEFAULT_LIMITS) -> int:
+def check_texts(file: IO[bytes], columns: TextColumns, limits: CsvLimits = TEXT_LIMITS) -> int:
     """Reads an upload once, in bounded memory; how many rows it has. Leaves the file at its start.
 
     Raises:
@@ -74,7 +76,7 @@ def check_texts(file: IO[bytes], columns: TextColumns, limits: CsvLimits = DEFAU
     return rows
 
 
-def read_text_rows(file: IO[bytes], columns: TextColumns, limits: CsvLimits = DEFAULT_LIMITS) -> Iterator[TextRow]:
+def read_text_rows(file: IO[bytes], columns: TextColumns, limits: CsvLimits = TEXT_LIMITS) -> Iterator[TextRow]:
     """The rows of an upload; texts as they are, labels and other cells as text, empty CSV cells as None.
 
     Raises:

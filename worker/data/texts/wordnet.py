@@ -19,7 +19,7 @@ def wordnet_available(folder: Path = WORDNET) -> bool:
 
 @dataclass(frozen=True)
 class Sense:
-    """A word's most frequent meaning in one part of speech: where its synset lies, and how often it was tagged."""
+    """A word's most frequent meaning in one part of speech: where its synset lies, how many meanings were tagged."""
 
     part: str
     offset: int
@@ -37,10 +37,10 @@ class WordNet:
             self._read_index(part)
 
     def synonyms(self, word: str) -> list[str]:
-        """The other words of the synset of `word`'s most frequent meaning, lower case as given; none of unknown words.
+        """The other words of the synset of `word`'s most frequent meaning; none of words without a known one.
 
-        The part of speech is the one in which the word was met most often, the first of noun, verb, adjective, adverb
-        where none is ahead.
+        WordNet orders meanings by how often they were met in tagged texts. Of a word that never was (for `chess` it
+        has the grass first) nothing is known, and the part of speech is the one with the most meanings met.
         """
         word = word.lower()
         if word not in self._known:
@@ -57,7 +57,8 @@ class WordNet:
                 fields = line.split()
                 senses, pointers = int(fields[2]), int(fields[3])
                 sense = Sense(part, int(fields[-senses]), int(fields[5 + pointers]))
-                if lemma not in self._senses or sense.tagged > self._senses[lemma].tagged:
+                known = self._senses.get(lemma)
+                if sense.tagged > (known.tagged if known else 0):
                     self._senses[lemma] = sense
 
     def _synset(self, sense: Sense) -> list[str]:
