@@ -1,6 +1,6 @@
 """Text classifiers on debian_sections: a head on frozen MiniLM, fine-tuned MiniLM, and TF-IDF beside them.
 
-    python benchmarks/texts.py DATA_FOLDER [--seeds 5] [--fine-tune-seeds 2] [--augmentation none]
+    python benchmarks/texts.py DATA_FOLDER [--seeds 5] [--fine-tune-seeds 2] [--rate 5e-5] [--augmentation none]
 
 DATA_FOLDER is what `python ../shared/data/prepare.py DATA_FOLDER debian_sections` wrote. Each seed has its own
 stratified split of 70, 15 and 15 %; accuracy on the test part, which nothing is chosen by.
@@ -73,8 +73,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--fine-tune-seeds", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=4, help="of fine-tuning; heads take the default")
     parser.add_argument("--rate", type=float, action="append")
     parser.add_argument("--augmentation", default="none")
     asked = parser.parse_args()
@@ -88,7 +89,7 @@ def main() -> None:
         samples = read_texts(folder / "samples.parquet", found.manifest)
         print(f"{'seed':>4} {'TF-IDF':>7} {'head':>7} {'loss':>6} {'epochs':>6} {'seconds':>7}")
         rows = []
-        for seed in range(asked.seeds):
+        for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
             spec = job(seed, found, backbone={"trainable": "head"})
             outcome, seconds = trained(folder, upload, found, spec)
             test = outcome.metrics["test"]
@@ -96,8 +97,8 @@ def main() -> None:
             print(f"{seed:>4} {rows[-1][0]:>7.3f} {test['accuracy']:>7.3f} {test['log_loss']:>6.3f} "
                   f"{outcome.best_epoch:>6} {seconds:>7.1f}", flush=True)  # fmt: skip
         print("mean", *(f"{statistics.mean(column):>7.4f}" for column in zip(*rows, strict=True)))
-        for rate in asked.rate or [1e-4]:
-            for seed in range(asked.fine_tune_seeds):
+        for rate in asked.rate or [5e-5]:
+            for seed in range(asked.first_seed, asked.first_seed + asked.fine_tune_seeds):
                 training = {"epochs": asked.epochs, "backbone_learning_rate": rate}
                 spec = job(seed, found, training=training, augmentation={"policy": asked.augmentation})
                 outcome, seconds = trained(folder, upload, found, spec)
