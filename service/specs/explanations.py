@@ -8,7 +8,7 @@ from service.specs.base import Seed, Spec
 
 MAX_INPUTS = 64
 IMAGE_METHODS = ("grad_cam", "shap", "lime")
-Method = Literal["grad_cam", "shap", "lime"]
+Method = Literal["grad_cam", "shap", "lime", "integrated_gradients", "occlusion"]
 Label = Annotated[str, Field(min_length=1, max_length=255)]
 Split = Literal["train", "validation", "test"]
 
@@ -25,6 +25,8 @@ class MethodParameters(Spec):
         samples: lime: perturbed inputs, the input itself included.
         segments: lime on images: about how many superpixels.
         features: lime: how many components the surrogate keeps; all when null.
+        steps: integrated_gradients: points of the path.
+        window: occlusion on texts: words left out at once.
         kernel_width: lime: of the proximity; LIME's own for the modality when null.
     """
 
@@ -37,6 +39,8 @@ class MethodParameters(Spec):
     segments: int | None = Field(None, ge=4, le=400)
     features: int | None = Field(None, ge=1, le=1000)
     kernel_width: float | None = Field(None, ge=0.01, le=1000)
+    steps: int | None = Field(None, ge=8, le=512)
+    window: int | None = Field(None, ge=1, le=20)
 
 
 class DatasetInputs(Spec):

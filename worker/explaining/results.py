@@ -94,8 +94,9 @@ class Attribution:
 
     @property
     def degenerate(self) -> bool:
-        """The map is the same everywhere, or not finite."""
-        return not bool(np.isfinite(self.values).all()) or bool(np.ptp(self.values) == 0.0)
+        """The map is the same everywhere, or not finite; a single value says nothing either if it is 0."""
+        spread = np.ptp(self.values) if self.values.size > 1 else np.abs(self.values).max(initial=0.0)
+        return not bool(np.isfinite(self.values).all()) or bool(spread == 0.0)
 
 
 @dataclass(frozen=True)
