@@ -18,7 +18,9 @@ STEPS = 16
 LEAST_WORDS = 5
 """Of fewer, an order says nothing: with three words, one order in three agrees with any other by 0.9 or more."""
 LEFT_OUT = 0.1
-"""Share of the words that a noisy copy of a text is without, one at least."""
+"""Share of the words that a noisy copy of a text is without, one at least; drawn from the half that matters less."""
+LEAST_SHARE = 0.05
+"""Of the strongest word's attribution: what is weaker counts as 0, or chance would rank the words that do not matter."""
 
 
 class Attributes(Protocol):
@@ -42,7 +44,7 @@ class TextJudge:
 
     - insertion, deletion: the class's probability as the most attributed words appear, or are hidden, in at most
       `STEPS` steps; against random orders.
-    - stability: mean rank correlation with the attributions of the text without some of its words, on the others.
+    - stability: mean rank correlation with the attributions of the text without some of its weaker words, on the others.
     - randomisation: absolute rank correlation with the attributions by a network with weights drawn anew.
 
     Everything random comes from the seed alone, so a text is judged the same in any company.
@@ -74,17 +76,16 @@ class TextJudge:
         chance = [curves.areas(generator.random(len(subject.words)), generator) for _ in range(RANDOM_MAPS)]
         same = self._sketch is self._explainer
         clean = target.values if same else self._values(trained, subject, target.class_index, meter)
-        kept = [self._some_words(len(subject.words), generator) for _ in range(NOISY_COPIES)]
+        kept = [_some_words(clean, generator) for _ in range(NOISY_COPIES)]
         shorter = [self._values(trained, subject.only(words), target.class_index, meter) for words in kept]
         untrained = self._values(self._drawn_anew(trained), subject, target.class_index, meter)
+        agreement = [_agreement(clean[words], values) for words, values in zip(kept, shorter, strict=True)]
         return Quality(
             insertion_auc=insertion,
             deletion_auc=deletion,
             random_control=float(np.mean([appearing - vanishing for appearing, vanishing in chance])),
-            stability=float(
-                np.mean([spearman(clean[words], values) for words, values in zip(kept, shorter, strict=True)])
-            ),
-            randomisation=abs(spearman(clean, untrained)),
+            stability=float(np.mean(agreement)),
+            randomisation=abs(_agreement(clean, untrained)),
             answer_range=abs(float(subject.probabilities[target.class_index]) - curves.hidden_answer),
             degenerate=target.degenerate,
         ).to_json()
@@ -102,11 +103,22 @@ class TextJudge:
             self._untrained = replace(trained, network=network)
         return self._untrained
 
-    @staticmethod
-    def _some_words(words: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """The places of those that stay, in order."""
-        fewer = words - max(1, round(LEFT_OUT * words))
-        return np.sort(generator.permutation(words)[:fewer])
+
+def without_noise(values: FloatArray) -> FloatArray:
+    """[m] with 0 for what is below `LEAST_SHARE` of the strongest."""
+    weak = np.abs(values) < LEAST_SHARE * np.abs(values).max(initial=0.0)
+    return np.where(weak, 0.0, values)
+
+
+def _agreement(one: FloatArray, other: FloatArray) -> float:
+    return spearman(without_noise(one), without_noise(other))
+
+
+def _some_words(values: FloatArray, generator: np.random.Generator) -> NDArray[np.int64]:
+    """The places of the words that stay in a noisy copy, in order."""
+    weaker = np.argsort(np.abs(values), kind="stable")[: len(values) // 2]
+    count = max(1, round(LEFT_OUT * len(values)))
+    return np.setdiff1d(np.arange(len(values)), generator.permutation(weaker)[:count])
 
 
 class _Curves:
