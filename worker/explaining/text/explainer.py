@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from service.errors import Fault, Invalid
@@ -20,7 +21,7 @@ from worker.explaining.results import (
     warnings_of,
 )
 from worker.explaining.serving import as_prediction
-from worker.explaining.text.integrated_gradients import IntegratedGradients, completeness_tolerance, margins
+from worker.explaining.text.integrated_gradients import IntegratedGradients, margins, tolerances
 from worker.explaining.text.lime import TextLime
 from worker.explaining.text.occlusion import TextOcclusion
 from worker.explaining.text.partition import TextPartition
@@ -156,8 +157,9 @@ def _target(trained: TrainedText, explainer: TextExplainer, subject: Subject, ta
     answers, tolerance = subject.probabilities, ADDITIVITY_TOLERANCE
     if explainer.space != "probability":
         answers = margins(trained, torch.from_numpy(subject.logits)[None])[0].double().numpy()
-        tolerance = completeness_tolerance(target.base_value or 0.0, float(answers[target.class_index]))
     output = float(answers[target.class_index])
+    if explainer.space != "probability" and target.base_value is not None:
+        tolerance = float(tolerances(np.array(output - target.base_value)))
     return TargetExplanation(
         label=trained.classes[target.class_index],
         space=explainer.space,

@@ -20,7 +20,7 @@ LEAST_WORDS = 5
 LEFT_OUT = 0.1
 """Share of the words that a noisy copy of a text is without, one at least; drawn from the half that matters less."""
 LEAST_SHARE = 0.05
-"""Of the strongest word's attribution: what is weaker counts as 0, or chance would rank the words that do not matter."""
+"""Of the strongest word's attribution: what is weaker counts as 0, or chance would rank what does not matter."""
 
 
 class Attributes(Protocol):
@@ -44,7 +44,8 @@ class TextJudge:
 
     - insertion, deletion: the class's probability as the most attributed words appear, or are hidden, in at most
       `STEPS` steps; against random orders.
-    - stability: mean rank correlation with the attributions of the text without some of its weaker words, on the others.
+    - stability: mean rank correlation with the attributions of the text without some of its weaker words, on the
+      others.
     - randomisation: absolute rank correlation with the attributions by a network with weights drawn anew.
 
     Everything random comes from the seed alone, so a text is judged the same in any company.
