@@ -18,7 +18,7 @@ SKETCH_EVALUATIONS = 128
 class TextPartition:
     """The method `shap` for texts, in probabilities. The budget holds the serving answer and the hidden text's.
 
-    Up to 27 words, 500 evaluations reach every single word in every context; of longer texts, what is not reached is
+    Up to 24 words, 500 evaluations reach every single word in every context; of longer texts, what is not reached is
     spread evenly over neighbours (see `partition_tree`).
     """
 
