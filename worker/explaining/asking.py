@@ -1,6 +1,6 @@
 """What a request may ask of a trained model: classes that it has, parameters that belong to the method."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from service.errors import Fault, Invalid
@@ -60,6 +60,17 @@ def asked_classes(spec: Asked, classes: Sequence[str]) -> list[int] | None:
     if faults:
         raise Invalid("A target is not a class of this model.", errors=faults)
     return [places[label] for label in spec.targets]
+
+
+def refuse_foreign_method(spec: Asked, known: Collection[str], what: str) -> None:
+    """Lets pass the methods that are known for `what`: images, texts.
+
+    Raises:
+        Invalid: the method explains something else.
+    """
+    if spec.method not in known:
+        fault = Fault(("method",), "unsupported_method", f"{what} are explained by: {', '.join(sorted(known))}.")
+        raise Invalid(f"{spec.method} does not explain {what.lower()}.", errors=[fault])
 
 
 def refuse_foreign_parameters(spec: Asked, allowed: Mapping[str, frozenset[str]]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from service.errors import ExplanationUnsupported
 from service.specs.explanations import ALLOWED_PARAMETERS, ExplanationSpec, MethodParameters
 from worker.backbones.trained import TrainedNetwork
-from worker.explaining.asking import asked_classes, refuse_foreign_parameters
+from worker.explaining.asking import asked_classes, refuse_foreign_method, refuse_foreign_parameters
 from worker.explaining.grad_cam import GradCam
 from worker.explaining.layers import LayerFinder
 from worker.explaining.lime_images import LimeImages
@@ -90,12 +90,14 @@ def explain_images(
         progress: called between batches with (done, total) evaluations; may raise `Stopped`.
 
     Raises:
-        Invalid: a target is no class of this network, or a parameter belongs to another method or does not exist.
+        Invalid: the method does not explain images, a target is no class of this network, or a parameter belongs to
+            another method or does not exist.
         ExplanationUnsupported: the method cannot explain this network.
         Stopped: `progress` asked to end.
 
     The network is left as found, also on error. Safe to call from several threads at once on one network.
     """
+    refuse_foreign_method(spec, EXPLAINERS, "Images")
     asked = asked_classes(spec, trained.classes)
     refuse_foreign_parameters(spec, ALLOWED_PARAMETERS)
     if spec.method == "grad_cam" and trained.entry.architecture == "mlp":

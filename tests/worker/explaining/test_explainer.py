@@ -27,6 +27,12 @@ def test_unknown_targets_are_named(trained: TrainedNetwork) -> None:
     assert [fault.loc for fault in caught.value.errors] == [("targets", 1), ("targets", 3)]
 
 
+def test_methods_for_texts_are_refused(trained: TrainedNetwork) -> None:
+    with pytest.raises(Invalid) as caught:
+        explain_images(trained, PICTURES, ExplanationSpec(method="occlusion"), progress=quiet)
+    assert [fault.loc for fault in caught.value.errors] == [("method",)]
+
+
 @pytest.mark.parametrize(
     ("method", "parameters", "at_fault"),
     [

@@ -9,7 +9,7 @@ import torch
 from service.errors import Fault, Invalid
 from service.specs.explanations import ExplanationSpec
 from worker.backbones.trained_text import TrainedText
-from worker.explaining.asking import asked_classes, refuse_foreign_parameters
+from worker.explaining.asking import asked_classes, refuse_foreign_method, refuse_foreign_parameters
 from worker.explaining.meter import Meter, Progress
 from worker.explaining.results import (
     Attribution,
@@ -113,10 +113,7 @@ def explain_texts(
 
 
 def _explainer(trained: TrainedText, spec: ExplanationSpec) -> TextExplainer:
-    if spec.method not in TEXT_PARAMETERS:
-        known = ", ".join(sorted(TEXT_PARAMETERS))
-        fault = Fault(("method",), "unsupported_method", f"Texts are explained by: {known}.")
-        raise Invalid("The method does not explain texts.", errors=[fault])
+    refuse_foreign_method(spec, TEXT_PARAMETERS, "Texts")
     refuse_foreign_parameters(spec, TEXT_PARAMETERS)
     asked = spec.parameters
     if spec.method == "shap":

@@ -41,7 +41,9 @@ def text_png(text: str, target: TargetExplanation) -> bytes:
     height = legend + 58 + BAR_LINE * len(bars) + MARGIN // 2
     picture = Image.new("RGB", (WIDTH, height), "white")
     draw = ImageDraw.Draw(picture)
-    draw.text((MARGIN, MARGIN), _fitting(target.label, _font(SIZE + 3, bold=True)), INK, _font(SIZE + 3, bold=True))
+    draw.text(
+        (MARGIN, MARGIN), _fitting(str(target.label), _font(SIZE + 3, bold=True)), INK, _font(SIZE + 3, bold=True)
+    )
     draw.text((MARGIN, MARGIN + 32), facts(target), SOFT, _font(SMALL))
     largest = strongest(target)
     for row, line in enumerate(lines):

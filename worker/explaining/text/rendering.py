@@ -82,7 +82,7 @@ def _section(text: str, item: ItemExplanation, target: TargetExplanation) -> str
         words += f'<span class="unread">{escape(rest)}</span>' if item.truncated else escape(rest)
     unread = " Grey words lie behind the end of what the network reads." if item.truncated else ""
     return (
-        f"<section>\n<h2>{escape(target.label)}</h2>\n"
+        f"<section>\n<h2>{escape(str(target.label))}</h2>\n"
         f'<p class="facts">{escape(facts(target))}</p>\n<p class="text" dir="auto">{words}</p>\n'
         f'<p class="legend">against {-largest:+.3g}<span class="scale" style="background: linear-gradient(to right, '
         f'{_colour(AGAINST, 1)}, {_colour(AGAINST, 0)} 50%, {_colour(FOR, 0)} 50%, {_colour(FOR, 1)})"></span>'

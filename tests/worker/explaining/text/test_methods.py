@@ -161,6 +161,22 @@ def test_path_points_find_a_sharp_turn() -> None:
     assert (shares * slope).sum() == pytest.approx(1.0, abs=0.01)
 
 
+def test_gradients_are_doubled_until_they_add_up(either: TrainedText) -> None:
+    """Eight points miss the change by several hundredths; what that costs is counted."""
+    text = "the song was awful and the film by this actor is slow"
+    few, many = (
+        explained(either, [text], "integrated_gradients", targets=["bad"], parameters={"steps": steps})
+        for steps in (8, 64)
+    )
+    assert few.evaluations["backward"] in (8 + 16, 8 + 16 + 32)
+    assert many.evaluations["backward"] == 64
+    assert few.parameters["steps"] == 8
+    one, other = (found.items[0].targets[0] for found in (few, many))
+    assert one.additivity is not None
+    assert one.additivity["passed"]
+    np.testing.assert_allclose(values(one), values(other), atol=0.02 * np.abs(values(other)).sum())
+
+
 def test_two_classes_are_explained_in_log_odds(trained: TrainedText) -> None:
     head = trained.network.head
     two = type(head)(head.in_features, 2, dropout=0.0)
