@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from worker.backbones.trained_text import TrainedText
 from worker.explaining.meter import Meter
-from worker.explaining.quality import NOISY_COPIES, RANDOM_MAPS, Quality, spearman
+from worker.explaining.quality import NOISY_COPIES, Quality, spearman
 from worker.explaining.randomised import redrawn
 from worker.explaining.results import Attribution, FloatArray
 from worker.explaining.text.subject import HiddenWords, Subject, answered_by
@@ -17,6 +17,8 @@ from worker.explaining.text.subject import HiddenWords, Subject, answered_by
 STEPS = 16
 LEAST_WORDS = 5
 """Of fewer, an order says nothing: with three words, one order in three agrees with any other by 0.9 or more."""
+RANDOM_PAIRS = 2
+"""Random orders, each with its reverse: where one word decides, a single order is good or bad by chance alone."""
 LEFT_OUT = 0.1
 """Share of the words that a noisy copy of a text is without, one at least; drawn from the half that matters less."""
 LEAST_SHARE = 0.05
@@ -43,7 +45,7 @@ class TextJudge:
     """Measures the attributions of one request; the first target of each text.
 
     - insertion, deletion: the class's probability as the most attributed words appear, or are hidden, in at most
-      `STEPS` steps; against random orders.
+      `STEPS` steps; against random orders and their reverses.
     - stability: mean rank correlation with the attributions of the text without some of its weaker words, on the
       others.
     - randomisation: absolute rank correlation with the attributions by a network with weights drawn anew.
@@ -61,7 +63,7 @@ class TextJudge:
     def cost(self) -> int:
         """Evaluations for one text, at most."""
         sketches = NOISY_COPIES + 1 + (self._sketch is not self._explainer)
-        return 1 + (1 + RANDOM_MAPS) * 2 * (STEPS - 1) + sketches * self._sketch.cost(1)
+        return 1 + (1 + 2 * RANDOM_PAIRS) * 2 * (STEPS - 1) + sketches * self._sketch.cost(1)
 
     def judge(self, trained: TrainedText, subject: Subject, target: Attribution, meter: Meter) -> dict[str, Any] | None:
         """The quality of one target's attributions; null where there are fewer than `LEAST_WORDS` words.
@@ -74,7 +76,8 @@ class TextJudge:
         generator = np.random.default_rng(self._seed)
         curves = _Curves(trained, subject, target.class_index, meter)
         insertion, deletion = curves.areas(target.values, generator)
-        chance = [curves.areas(generator.random(len(subject.words)), generator) for _ in range(RANDOM_MAPS)]
+        orders = generator.normal(size=(RANDOM_PAIRS, len(subject.words)))
+        chance = [curves.areas(order, generator) for order in (*orders, *-orders)]
         same = self._sketch is self._explainer
         clean = target.values if same else self._values(trained, subject, target.class_index, meter)
         kept = [_some_words(clean, generator) for _ in range(NOISY_COPIES)]
