@@ -2,10 +2,10 @@
 
 import torch
 
-from service.specs.datasets import ImageSample, Manifest
+from service.specs.datasets import Manifest
 from service.specs.texts import TextManifest
 from worker.data.deals import Deal
-from worker.data.deck import deck_of
+from worker.data.deck import deck_of, deck_of_labels
 from worker.data.splits import deal
 from worker.data.texts.samples import read_texts
 from worker.training.classification import Classification
@@ -45,13 +45,8 @@ def set_up(order: TrialOrder, reporter: Reporter) -> Setting:
 def _text_setting(order: TrialOrder, manifest: TextManifest, reporter: Reporter) -> Setting:
     """As images are dealt: texts of the same words stay together."""
     samples = read_texts(order.archive, manifest)
-    columns = samples.columns.values()
-    listed = [
-        ImageSample(path=str(row), label=label, sha256=digest, values=[column[row] for column in columns])
-        for row, (label, digest) in enumerate(zip(samples.classes, samples.digests, strict=True))
-    ]
-    listing = Manifest(classes=manifest.classes, samples=listed, columns=manifest.columns)
-    dealt = deal(listing, order.spec.split, order.spec.seed)
+    deck = deck_of_labels(samples.classes, samples.digests, samples.columns.__getitem__, "texts")
+    dealt = deal(deck, order.spec.split, order.spec.seed)
     return _classifying(order, text_subject(order, manifest, samples, reporter), manifest.classes, dealt)
 
 
