@@ -97,7 +97,7 @@ def _check_spec(spec: ExplanationSpec, model: ModelRow) -> None:
         ]
     if faults:
         raise Invalid("The explanation's spec does not fit the model.", errors=faults)
-    if spec.method == "grad_cam" and CATALOGUE[model.backbone].architecture == "mlp":
+    if spec.method == "grad_cam" and model.backbone and CATALOGUE[model.backbone].architecture == "mlp":
         fault = Fault(("body", "method"), "explanation-unsupported", "the network has no spatial layer; use shap")
         raise ExplanationUnsupported("grad_cam needs a spatial layer.", errors=[fault])
 

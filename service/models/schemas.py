@@ -12,14 +12,18 @@ from service.times import Timestamp
 
 
 class ModelRead(BaseModel):
-    """A published result; `digest` is the SHA-256 of its weights."""
+    """A published result; `digest` is the SHA-256 of its weights.
+
+    Models of images and texts have a `backbone`, those of tables an `estimator`; `classes` is empty in a regression.
+    """
 
     id: str
     name: str | None
     metadata: dict[str, str]
     job_id: str
     problem: str
-    backbone: str
+    backbone: str | None
+    estimator: JsonObject | None
     classes: list[str]
     input: JsonObject
     metrics: JsonObject

@@ -104,12 +104,13 @@ class EventRow(Row):
 
 
 class ModelRow(Owned, Labelled, Row):
-    """One published result per job at most."""
+    """One published result per job at most: `backbone` of images and texts, `estimator` of tables."""
 
     __tablename__ = "models"
     job_id: Mapped[str] = mapped_column(String(64), unique=True)
     problem: Mapped[str] = mapped_column(String(32))
-    backbone: Mapped[str] = mapped_column(String(100))
+    backbone: Mapped[str | None] = mapped_column(String(100))
+    estimator: Mapped[Json | None]
     classes: Mapped[list[str]]
     input: Mapped[Json]
     metrics: Mapped[Json]

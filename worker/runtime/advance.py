@@ -16,6 +16,7 @@ from service.store import Artifact, UnitOfWork
 from service.store.jobs import TERMINAL
 from service.store.tables import JobRow, ModelRow, TrialRow
 from worker.runtime.diagnoses import diagnose_job
+from worker.runtime.model_files import weights_name
 from worker.runtime.search import Search, read_search
 from worker.tuning.records import Proposal
 
@@ -115,7 +116,8 @@ def _close(work: UnitOfWork, job: JobRow, search: Search, found: Proposed | Draw
 def _publish(work: UnitOfWork, job: JobRow, winner: TrialRow) -> None:
     config: dict[str, Any] = winner.config or {}
     metrics = winner.metrics or {}
-    artifacts = {artifact.name: artifact for artifact in work.artifacts.of(winner.id)}
+    weights = work.artifacts.find(winner.id, weights_name(config))
+    assert weights is not None, "a winner's files are kept"
     model = ModelRow(
         id=new_id("mdl"),
         project_id=job.project_id,
@@ -123,12 +125,13 @@ def _publish(work: UnitOfWork, job: JobRow, winner: TrialRow) -> None:
         labels=dict(job.labels),
         job_id=job.id,
         problem=job.spec["problem"],
-        backbone=config["backbone"],
+        backbone=config.get("backbone"),
+        estimator=config.get("estimator"),
         classes=config["classes"],
         input=config["input"],
         metrics=metrics,
-        digest=artifacts["model.safetensors"].sha256,
-        size_bytes=artifacts["model.safetensors"].size_bytes,
+        digest=weights.sha256,
+        size_bytes=weights.size_bytes,
     )
     work.models.add(model)
     work.artifacts.move(winner.id, model.id)
