@@ -9,6 +9,8 @@ from service.errors import BadRange
 from service.store import Artifact, Store
 
 INLINE = ("image/png",)
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+"""Content-Security-Policy of a self-contained page: nothing is loaded, nothing runs."""
 
 
 class ArtifactRead(BaseModel):

@@ -2,50 +2,55 @@
 
 from typing import Any
 
-from service.errors import BudgetExceeded, ExplanationUnsupported, Fault, Invalid, NotFound
+from service.answers import PNG
+from service.errors import Fault, Invalid, NotFound
+from service.explanations.checks import check_budget, check_form, check_spec, most_inputs
 from service.explanations.schemas import ExplanationList, ExplanationRead
-from service.inputs import Asked, checked, keep_inputs
+from service.inputs.asking import Asked, checked
+from service.inputs.keeping import keep_inputs
 from service.queue import Nudges, after_commit
-from service.specs.backbones import CATALOGUE
 from service.specs.base import new_id
-from service.specs.explanations import ALLOWED_PARAMETERS, ExplanationSpec
+from service.specs.explanations import ExplanationSpec
+from service.specs.jobs import modality_of
 from service.specs.tasks import EXPLAIN
 from service.store import Artifact, Store, UnitOfWork
 from service.store.pages import PageQuery
-from service.store.tables import ExplanationRow, ModelRow
-
-DEFAULT_EVALUATIONS = 500
-DEFAULT_SAMPLES = 1000
-MAX_EVALUATIONS = 64_000
-"""As many inputs as a request may have, each by LIME's usual number of samples."""
+from service.store.tables import ExplanationRow
 
 
-def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked: Asked) -> str:
-    """Accepts an explanation.
+def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked: Asked, form: str) -> str:
+    """Accepts an explanation; `form` is the media type that it will be answered in.
 
     Raises:
         NotFound: no such model.
         Invalid: fields, parameters or target labels that are not valid.
-        ExplanationUnsupported: the method cannot explain this kind of network.
-        ImageError, UnknownReference, Conflict: as `keep_inputs`.
+        ExplanationUnsupported: the method cannot explain this model.
+        BudgetExceeded: as `check_budget`.
+        And as `keep_inputs`.
     """
     spec: ExplanationSpec = checked(ExplanationSpec, asked.spec)
     with store.read() as work:
         model = work.models.find(project_id, reference)
     if model is None:
         raise NotFound("No such model.")
-    _check_spec(spec, model)
-    _check_budget(spec, len(asked.files) or (asked.dataset.limit if asked.dataset else 1))
-    inputs, artifacts = keep_inputs(store, project_id, model.id, asked)
+    check_spec(spec, model)
+    if spec.method == "permutation" and asked.dataset is None:
+        fault = Fault(("body", "dataset_id"), "no-targets", "permutation needs rows with their targets: name a dataset")
+        raise Invalid("Permutation importance needs targets.", errors=[fault])
+    check_form(form, spec, model)
+    kept = keep_inputs(store, model, asked, most=most_inputs(spec, modality_of(model.problem)))
+    if form == PNG and len(kept.rows) != 1:
+        raise Invalid("`Accept: image/png` needs one input.")
+    check_budget(spec, model, len(kept.rows))
     row_id = new_id("exp")
     row = ExplanationRow(
-        id=row_id, project_id=project_id, model_id=model.id, state="queued", spec=spec.model_dump(), inputs=inputs
+        id=row_id, project_id=project_id, model_id=model.id, state="queued", spec=spec.model_dump(), inputs=kept.rows
     )
     with store.work(quick=True) as work:
         if not work.models.stands(model.id):
             raise NotFound("The model is gone.")
         work.explanations.add(row)
-        work.artifacts.attach({f"inputs/{index}": artifact for index, artifact in enumerate(artifacts)}, row_id)
+        work.artifacts.attach(kept.artifacts, row_id)
         work.accepted(f"/v1/explanations/{row_id}")
         work.after_commit(after_commit(nudges, EXPLAIN))
     return row_id
@@ -70,10 +75,17 @@ def picture(work: UnitOfWork, project_id: str, explanation_id: str, place: tuple
     labels = [target["label"] for target in items[index]["targets"]] if 0 <= index < len(items) else []
     if label not in labels:
         raise NotFound("No such picture.")
-    artifact = work.artifacts.find(row.id, f"items/{index}/{labels.index(label)}/{name}.png")
-    if artifact is None:
-        raise NotFound("No such picture.")
-    return artifact
+    return _drawn(work, row.id, f"items/{index}/{labels.index(label)}/{name}.png")
+
+
+def page_of_item(work: UnitOfWork, project_id: str, explanation_id: str, index: int) -> Artifact:
+    """The web page of one text; raises `NotFound`."""
+    return _drawn(work, _find(work, project_id, explanation_id).id, f"items/{index}/page.html")
+
+
+def plot(work: UnitOfWork, project_id: str, explanation_id: str, name: str) -> Artifact:
+    """A picture of all rows together; raises `NotFound`."""
+    return _drawn(work, _find(work, project_id, explanation_id).id, f"plots/{name}.png")
 
 
 def delete(work: UnitOfWork, project_id: str, explanation_id: str) -> None:
@@ -83,38 +95,15 @@ def delete(work: UnitOfWork, project_id: str, explanation_id: str) -> None:
     work.explanations.delete(row.id)
 
 
-def _check_spec(spec: ExplanationSpec, model: ModelRow) -> None:
-    given = {name for name, value in spec.parameters if value is not None}
-    faults = [
-        Fault(("body", "parameters", name), "other-method", f"not a parameter of {spec.method}")
-        for name in sorted(given - ALLOWED_PARAMETERS[spec.method])
-    ]
-    if spec.targets != "predicted":
-        faults += [
-            Fault(("body", "targets", position), "unknown-label", f"one of the model's {len(model.classes)} classes")
-            for position, label in enumerate(spec.targets)
-            if label not in model.classes
-        ]
-    if faults:
-        raise Invalid("The explanation's spec does not fit the model.", errors=faults)
-    if spec.method == "grad_cam" and model.backbone and CATALOGUE[model.backbone].architecture == "mlp":
-        fault = Fault(("body", "method"), "explanation-unsupported", "the network has no spatial layer; use shap")
-        raise ExplanationUnsupported("grad_cam needs a spatial layer.", errors=[fault])
-
-
-def _check_budget(spec: ExplanationSpec, inputs: int) -> None:
-    asked, field = 1, "evaluations"
-    if spec.method == "shap":
-        asked = spec.parameters.evaluations or DEFAULT_EVALUATIONS
-    elif spec.method == "lime":
-        asked, field = spec.parameters.samples or DEFAULT_SAMPLES, "samples"
-    if inputs * asked > MAX_EVALUATIONS:
-        fault = Fault(("body", "parameters", field), "budget", f"inputs * {field} <= {MAX_EVALUATIONS}")
-        raise BudgetExceeded("The explanation costs too many evaluations.", errors=[fault])
-
-
 def _find(work: UnitOfWork, project_id: str, explanation_id: str) -> ExplanationRow:
     row = work.explanations.find(project_id, explanation_id)
     if row is None:
         raise NotFound("No such explanation.")
     return row
+
+
+def _drawn(work: UnitOfWork, row_id: str, name: str) -> Artifact:
+    artifact = work.artifacts.find(row_id, name)
+    if artifact is None:
+        raise NotFound("No such picture.")
+    return artifact

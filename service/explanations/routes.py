@@ -1,25 +1,31 @@
 """Explanations of a model's answers."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from service.answers import CSV, PNG, csv_response, wanted
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import ExplanationUnsupported, Invalid, NotFound
 from service.explanations import actions
 from service.explanations.schemas import ExplanationList, ExplanationRead
-from service.inputs import INPUT_ERRORS, Asked, multipart_or_json, read_asked
+from service.inputs.asking import INPUT_ERRORS, read_asked
+from service.inputs.openapi import multipart_or_json
 from service.problems import error_docs, problem_response
 from service.routing import door_router
 from service.specs.explanations import ExplanationSpec
 from service.store import Store
-from service.streaming import stream_artifact
+from service.streaming import PAGE_POLICY, stream_artifact
 
 asked_of_models = door_router("/models", "explanations")
 kept = door_router("/explanations", "explanations")
 DEFAULT_WAIT_SECONDS = 30.0
+Accept = Annotated[str, Header(max_length=500)]
 
 
 @asked_of_models.post(
@@ -27,7 +33,7 @@ DEFAULT_WAIT_SECONDS = 30.0
     openapi_extra=multipart_or_json(ExplanationSpec),
     response_model=ExplanationRead,
     responses={
-        200: {"content": {"image/png": {}}},
+        200: {"content": {PNG: {}, CSV: {"schema": {"type": "string"}}}},
         202: {"model": ExplanationRead},
         **error_docs(*INPUT_ERRORS, ExplanationUnsupported),
     },
@@ -40,26 +46,28 @@ async def explain(
     desk: Waiting,
     store: Stored,
     nudges: Nudging,
-    accept: Annotated[str, Header(max_length=500)] = "application/json",
+    accept: Accept = "application/json",
 ) -> ExplanationRead | Response:
-    """Explains images of a form, or samples of a dataset; with `Accept: image/png` the overlay itself."""
-    asked = await read_asked(request)
-    wants_png = accept.split(",")[0].split(";")[0].strip() == "image/png"
-    if wants_png:
-        _check_one_picture(asked)
-    row_id = await run_in_threadpool(actions.submit, store, nudges, caller.project_id, model_id, asked)
+    """Explains images, rows, texts, or samples of a dataset.
+
+    With `Accept: image/png` the overlay of one image or text itself; with `text/csv` the attributions as a table.
+    """
+    asked, form = await read_asked(request), wanted(accept)
+    submit = partial(actions.submit, store, nudges, caller.project_id, model_id, asked, form)
+    row_id = await run_in_threadpool(submit)
     read = await desk.settled(actions.read, caller.project_id, row_id, default_seconds=DEFAULT_WAIT_SECONDS)
     location = {"Location": f"/v1/explanations/{row_id}"}
     response.headers.update(location)
     if read.state in ("queued", "running"):
         response.status_code = 202
         response.headers["Retry-After"] = "1"
-    elif wants_png:
+        return read
+    if form == PNG:
         if read.problem is not None:
             return problem_response(request, read.problem.model_dump(exclude_none=True), headers=location)
-        png = await run_in_threadpool(_overlay, store, caller.project_id, row_id, read.items[0].targets[0].label)
-        return Response(png, media_type="image/png", headers=location)
-    return read
+        png = await run_in_threadpool(_overlay, store, caller.project_id, read)
+        return Response(png, media_type=PNG, headers=location)
+    return _shown(read, form, location)
 
 
 @kept.get("")
@@ -68,10 +76,33 @@ def list_explanations(work: Work, caller: Caller, page: Page) -> ExplanationList
     return actions.page(work, caller.project_id, page)
 
 
-@kept.get("/{explanation_id}", responses=error_docs(NotFound))
-async def read_explanation(explanation_id: str, caller: Caller, desk: Waiting) -> ExplanationRead:
-    """One explanation."""
-    return await desk.settled(actions.read, caller.project_id, explanation_id)
+@kept.get(
+    "/{explanation_id}",
+    response_model=ExplanationRead,
+    responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}, **error_docs(NotFound, Invalid)},
+)
+async def read_explanation(
+    explanation_id: str, caller: Caller, desk: Waiting, accept: Accept = "application/json"
+) -> ExplanationRead | Response:
+    """One explanation; of rows and texts with `Accept: text/csv` as a table, once it has succeeded."""
+    return _shown(await desk.settled(actions.read, caller.project_id, explanation_id), wanted(accept))
+
+
+@kept.get("/{explanation_id}/plots/{plot}.png", response_class=Response, responses=error_docs(NotFound))
+def read_plot(
+    explanation_id: str, plot: Literal["bar", "beeswarm"], work: Work, caller: Caller, store: Stored
+) -> Response:
+    """All rows of a table together: how much each column matters (`bar`), and in which direction (`beeswarm`)."""
+    return stream_artifact(store, actions.plot(work, caller.project_id, explanation_id, plot), None)
+
+
+@kept.get("/{explanation_id}/items/{index}/page.html", response_class=HTMLResponse, responses=error_docs(NotFound))
+def read_page(
+    explanation_id: str, index: Annotated[int, Path(ge=0, le=2**31 - 1)], work: Work, caller: Caller, store: Stored
+) -> HTMLResponse:
+    """A text with its words in colours, as a self-contained page."""
+    page = store.artifacts.read_bytes(actions.page_of_item(work, caller.project_id, explanation_id, index))
+    return HTMLResponse(page, headers={"Content-Security-Policy": PAGE_POLICY})
 
 
 @kept.delete("/{explanation_id}", status_code=204, responses=error_docs(NotFound))
@@ -85,7 +116,7 @@ def delete_explanation(explanation_id: str, work: Work, caller: Caller) -> None:
 )
 def read_picture(
     explanation_id: str,
-    index: Annotated[int, Path(ge=0)],
+    index: Annotated[int, Path(ge=0, le=2**31 - 1)],
     label: str,
     picture: Literal["heatmap", "overlay"],
     work: Work,
@@ -97,18 +128,21 @@ def read_picture(
     return stream_artifact(store, artifact, None)
 
 
-def _check_one_picture(asked: Asked) -> None:
-    targets = asked.spec.get("targets", "predicted")
-    one_target = targets == "predicted" or (isinstance(targets, list) and len(targets) == 1)
-    one_image = len(asked.files) == 1 or (asked.dataset is not None and asked.dataset.limit == 1)
-    if not (one_image and one_target):
-        raise Invalid("`Accept: image/png` needs one image and one target.")
-
-
-def _overlay(store: Store, project_id: str, row_id: str, label: str) -> bytes:
+def _overlay(store: Store, project_id: str, read: ExplanationRead) -> bytes:
+    place = (0, str(read.items[0].targets[0].label), "overlay")
     with store.read() as work:
-        artifact = actions.picture(work, project_id, row_id, (0, label, "overlay"))
+        artifact = actions.picture(work, project_id, read.id, place)
     return store.artifacts.read_bytes(artifact)
+
+
+def _shown(
+    read: ExplanationRead, form: str, headers: Mapping[str, str] | None = None
+) -> ExplanationRead | StreamingResponse:
+    if form != CSV or read.state != "succeeded":
+        return read
+    answer = csv_response(read.id, read.csv_columns(), read.csv_rows())
+    answer.headers.update(headers or {})
+    return answer
 
 
 router = APIRouter()

@@ -1,39 +1,54 @@
 """Bodies of explanations."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from service.predictions.schemas import Timing
 from service.problems import ProblemDocument
 from service.specs.base import JsonObject
+from service.specs.csv_cells import Cell
 from service.specs.datasets import Warning
 from service.store.tables import ExplanationRow
 from service.times import Timestamp
 
+PICTURES = ("heatmap", "overlay")
+
 
 class InputRead(BaseModel):
-    """Which input an item is about."""
+    """Which input an item is about; `truncated`: the model did not read the text to its end."""
 
     name: str
     sha256: str
     truncated: bool
 
 
-class PredictionOfItem(BaseModel):
-    """What the model answers for the input."""
+class ClassAnswer(BaseModel):
+    """What a classifier answers for the input."""
 
     label: str
     probability: float
     probabilities: dict[str, float]
 
 
+class ValueAnswer(BaseModel):
+    """What a regression answers for the input."""
+
+    value: float
+
+
 class Additivity(BaseModel):
-    """base_value + Σ attributions against what the serving model answers."""
+    """base_value + Σ attributions against what the serving model answers.
+
+    `standard_error` is the largest of the attributions, where they are sampled.
+    """
 
     residual: float
     tolerance: float
     passed: bool
+    standard_error: float | None = None
 
 
 class ImageAttributions(BaseModel):
@@ -44,52 +59,87 @@ class ImageAttributions(BaseModel):
     values: list[list[float]]
 
 
-class TargetRead(BaseModel):
-    """Why the model answers what it answers for one label; `space` says what is summed."""
+class TokenAttribution(BaseModel):
+    """One word of a text, with its place in characters."""
 
-    label: str
+    token: str
+    start: int
+    end: int
+    attribution: float
+
+
+class FeatureAttribution(BaseModel):
+    """One column of a row, with the value that it has there."""
+
+    feature: str
+    value: float | str | bool | None
+    attribution: float
+
+
+class TargetRead(BaseModel):
+    """Why the model answers what it answers for one label (null in a regression); `space` says what is summed."""
+
+    label: str | None
     space: str
     base_value: float | None
     output_value: float
     additivity: Additivity | None
     fit: JsonObject | None
-    attributions: ImageAttributions
+    attributions: ImageAttributions | list[TokenAttribution] | list[FeatureAttribution]
     layer: str | None
     degenerate: bool
-    heatmap_url: str
-    overlay_url: str
+    heatmap_url: str | None
+    overlay_url: str | None
 
 
 class Quality(BaseModel):
-    """How far the explanation can be trusted; sources in `worker.explaining.quality`."""
+    """How far the explanation can be trusted; sources in `worker.explaining.quality`.
+
+    Of tables `randomisation` is null, and `stability` where nothing is random.
+    """
 
     deletion_auc: float
     insertion_auc: float
     random_control: float
-    stability: float
-    randomisation: float
+    stability: float | None
+    randomisation: float | None
     reliable: bool
 
 
 class ExplanationItem(BaseModel):
-    """One input explained."""
+    """One input explained; `page_url` is a web page of a text in colours."""
 
     index: int
     input: InputRead
-    prediction: PredictionOfItem
+    prediction: ClassAnswer | ValueAnswer
     targets: list[TargetRead]
     quality: Quality | None
+    page_url: str | None
 
 
-class ExplanationTiming(BaseModel):
-    """Seconds from acceptance to start, and of computing."""
+class FeatureSummary(BaseModel):
+    """What a column contributes over all rows."""
 
-    queue_seconds: float | None
-    compute_seconds: float | None
+    feature: str
+    mean_absolute_attribution: float
+
+
+class FeatureImportance(BaseModel):
+    """What shuffling a column costs: the mean drop of `metric`, and its standard deviation over the repeats.
+
+    Of classes also the rise of the log loss, in nats.
+    """
+
+    feature: str
+    metric: str
+    importance: float
+    standard_deviation: float | None
+    log_loss_importance: float | None = None
+    log_loss_standard_deviation: float | None = None
 
 
 class ExplanationRead(BaseModel):
-    """A model's answers explained, in the order of the inputs."""
+    """A model's answers explained, in the order of the inputs; rows of a table also together, in `summary`."""
 
     id: str
     state: str
@@ -104,8 +154,10 @@ class ExplanationRead(BaseModel):
     evaluations: dict[str, int] | None
     warnings: list[Warning]
     items: list[ExplanationItem]
+    summary: list[FeatureImportance] | list[FeatureSummary] | None
+    plots: dict[str, str]
     problem: ProblemDocument | None
-    timing: ExplanationTiming
+    timing: Timing
     created_at: Timestamp
     finished_at: Timestamp | None
 
@@ -113,8 +165,7 @@ class ExplanationRead(BaseModel):
     def from_row(cls, row: ExplanationRow) -> "ExplanationRead":
         """The row as shown."""
         result: dict[str, Any] = row.result or {}
-        waited = None if row.started_at is None else round(max(0.0, row.started_at - row.created_at), 4)
-        shown = ("model_digest", "explainer", "fallback", "baseline", "evaluations")
+        shown = ("model_digest", "explainer", "fallback", "baseline", "evaluations", "summary")
         return cls.model_validate(
             {
                 **{name: getattr(row, name) for name in ("id", "state", "model_id", "problem")},
@@ -124,11 +175,30 @@ class ExplanationRead(BaseModel):
                 "seed": row.spec["seed"],
                 "warnings": result.get("warnings", []),
                 "items": [_with_urls(row.id, item) for item in result.get("items", [])],
-                "timing": {"queue_seconds": waited, "compute_seconds": row.compute_seconds},
+                "plots": {name: f"/v1/explanations/{row.id}/plots/{name}.png" for name in result.get("plots", [])},
+                "timing": Timing.from_row(row),
                 "created_at": row.created_at,
                 "finished_at": row.finished_at,
             }
         )
+
+    def csv_columns(self) -> list[str]:
+        """The header of `csv_rows`."""
+        if self.summary is not None and not any(item.targets for item in self.items):
+            return list(self.summary[0].model_dump()) if self.summary else ["feature"]
+        targets = [target for item in self.items for target in item.targets]
+        is_text = any(isinstance(one, TokenAttribution) for target in targets for one in _listed(target))
+        kind = TokenAttribution if is_text else FeatureAttribution
+        return ["index", "name", "label", *kind.model_fields]
+
+    def csv_rows(self) -> Iterator[list[Cell]]:
+        """One row for each word or column of each target; of a permutation importance one for each column."""
+        if self.summary is not None and not any(item.targets for item in self.items):
+            yield from (list(entry.model_dump().values()) for entry in self.summary)
+        for item in self.items:
+            for target in item.targets:
+                for one in _listed(target):
+                    yield [item.index, item.input.name, target.label, *one.model_dump().values()]
 
 
 class ExplanationList(BaseModel):
@@ -138,14 +208,16 @@ class ExplanationList(BaseModel):
     next_cursor: str | None
 
 
+def _listed(target: TargetRead) -> list[TokenAttribution] | list[FeatureAttribution]:
+    return [] if isinstance(target.attributions, ImageAttributions) else target.attributions
+
+
 def _with_urls(row_id: str, item: dict[str, Any]) -> dict[str, Any]:
     base = f"/v1/explanations/{row_id}/items/{item['index']}"
-    targets = [
-        {
-            **target,
-            "heatmap_url": f"{base}/{quote(target['label'], safe='')}/heatmap.png",
-            "overlay_url": f"{base}/{quote(target['label'], safe='')}/overlay.png",
-        }
-        for target in item["targets"]
-    ]
-    return {**item, "targets": targets}
+    targets = []
+    for target in item["targets"]:
+        place = f"{base}/{quote(str(target['label']), safe='')}"
+        drawn = target.get("pictures", PICTURES)
+        urls = {f"{name}_url": f"{place}/{name}.png" if name in drawn else None for name in PICTURES}
+        targets.append({**target, **urls})
+    return {**item, "targets": targets, "page_url": f"{base}/page.html" if item.get("has_page") else None}

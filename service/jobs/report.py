@@ -8,7 +8,6 @@ from typing import Any
 from service.jobs.schemas import JobRead, TrialRead
 from service.specs.diagnosis import Diagnosis
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 SHOWN_METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss",
                  "expected_calibration_error")  # fmt: skip
 STYLE = """

@@ -19,12 +19,12 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.jobs import actions
-from service.jobs.report import POLICY, render_report
+from service.jobs.report import render_report
 from service.jobs.schemas import JobList, JobPlan, JobRead, Rerun, TrialList, TrialRead
 from service.problems import error_docs
 from service.routing import door_router
 from service.specs.jobs import JobSpec
-from service.streaming import stream_artifact
+from service.streaming import PAGE_POLICY, stream_artifact
 
 router = door_router("/jobs", "jobs")
 SUBMIT_ERRORS = (BudgetExceeded, Conflict, Invalid, MalformedJson, UnknownReference, UnknownBackbone, TargetInvalid,
@@ -135,4 +135,4 @@ def read_report(job_id: str, caller: Caller, store: Stored) -> HTMLResponse:
     with store.read() as work:
         job, trials, artifacts = actions.report_parts(work, caller.project_id, job_id)
     pictures = {name: store.artifacts.read_bytes(artifact) for name, artifact in artifacts.items()}
-    return HTMLResponse(render_report(job, trials, pictures), headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(render_report(job, trials, pictures), headers={"Content-Security-Policy": PAGE_POLICY})

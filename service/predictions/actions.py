@@ -1,32 +1,45 @@
 """Rules for predictions."""
 
-from service.errors import NotFound
-from service.inputs import Asked, checked, keep_inputs
+from service.errors import BudgetExceeded, Fault, NotFound
+from service.inputs.asking import Asked, checked
+from service.inputs.keeping import keep_inputs
 from service.predictions.schemas import PredictionList, PredictionRead
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
-from service.specs.explanations import PredictionSpec
+from service.specs.explanations import MAX_SAMPLES, PredictionSpec
+from service.specs.jobs import modality_of
 from service.specs.tasks import PREDICT
 from service.store import Store, UnitOfWork
 from service.store.pages import PageQuery
 from service.store.tables import PredictionRow
 
+MAX_IMAGES = 1000
+"""Of a dataset in one request; they are decoded together."""
+MAX_NUMBERS = 2_000_000
+"""Of an answer: inputs times classes."""
+
 
 def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked: Asked) -> str:
-    """Accepts a prediction; raises `NotFound`, `Invalid` and as `keep_inputs`."""
+    """Accepts a prediction; raises `NotFound`, `Invalid`, `BudgetExceeded` and as `keep_inputs`."""
     checked(PredictionSpec, asked.spec)
     with store.read() as work:
         model = work.models.find(project_id, reference)
     if model is None:
         raise NotFound("No such model.")
-    inputs, artifacts = keep_inputs(store, project_id, model.id, asked)
+    most = MAX_IMAGES if modality_of(model.problem) == "image" else MAX_SAMPLES
+    kept = keep_inputs(store, model, asked, most=most)
+    if len(kept.rows) * len(model.classes) > MAX_NUMBERS:
+        fault = Fault(("body",), "budget", f"inputs * {len(model.classes)} classes <= {MAX_NUMBERS}")
+        raise BudgetExceeded("The answer would be too long.", errors=[fault])
     row_id = new_id("prd")
     with store.work(quick=True) as work:
-        row = PredictionRow(id=row_id, project_id=project_id, model_id=model.id, state="queued", spec={}, inputs=inputs)
+        row = PredictionRow(
+            id=row_id, project_id=project_id, model_id=model.id, state="queued", spec={}, inputs=kept.rows
+        )
         if not work.models.stands(model.id):
             raise NotFound("The model is gone.")
         work.predictions.add(row)
-        work.artifacts.attach({f"inputs/{index}": artifact for index, artifact in enumerate(artifacts)}, row_id)
+        work.artifacts.attach(kept.artifacts, row_id)
         work.accepted(f"/v1/predictions/{row_id}")
         work.after_commit(after_commit(nudges, PREDICT))
     return row_id

@@ -1,12 +1,18 @@
 """Predictions of a model."""
 
-from fastapi import APIRouter, Response
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from service.answers import CSV, csv_response, wanted
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import NotFound
-from service.inputs import INPUT_ERRORS, multipart_or_json, read_asked
+from service.inputs.asking import INPUT_ERRORS, read_asked
+from service.inputs.openapi import multipart_or_json
 from service.predictions import actions
 from service.predictions.schemas import PredictionList, PredictionRead
 from service.problems import error_docs
@@ -16,12 +22,15 @@ from service.specs.explanations import PredictionSpec
 asked_of_models = door_router("/models", "predictions")
 kept = door_router("/predictions", "predictions")
 DEFAULT_WAIT_SECONDS = 30.0
+CSV_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {CSV: {"schema": {"type": "string"}}}}}
+Accept = Annotated[str, Header(max_length=500)]
 
 
 @asked_of_models.post(
     "/{model_id}/predictions",
     openapi_extra=multipart_or_json(PredictionSpec),
-    responses={202: {"model": PredictionRead}, **error_docs(*INPUT_ERRORS)},
+    response_model=PredictionRead,
+    responses={**CSV_ANSWER, 202: {"model": PredictionRead}, **error_docs(*INPUT_ERRORS)},
 )
 async def predict(
     model_id: str,
@@ -31,8 +40,12 @@ async def predict(
     desk: Waiting,
     store: Stored,
     nudges: Nudging,
-) -> PredictionRead:
-    """Answers for images of a form, or for samples of a dataset; 202 when the wait is over first."""
+    accept: Accept = "application/json",
+) -> PredictionRead | Response:
+    """Answers for images, rows, texts, or samples of a dataset; 202 when the wait is over first.
+
+    With `Accept: text/csv` as a table, once it is settled.
+    """
     asked = await read_asked(request)
     row_id = await run_in_threadpool(actions.submit, store, nudges, caller.project_id, model_id, asked)
     read = await desk.settled(actions.read, caller.project_id, row_id, default_seconds=DEFAULT_WAIT_SECONDS)
@@ -40,7 +53,7 @@ async def predict(
     if read.state in ("queued", "running"):
         response.status_code = 202
         response.headers["Retry-After"] = "1"
-    return read
+    return _shown(read, accept, response.headers)
 
 
 @kept.get("")
@@ -49,16 +62,28 @@ def list_predictions(work: Work, caller: Caller, page: Page) -> PredictionList:
     return actions.page(work, caller.project_id, page)
 
 
-@kept.get("/{prediction_id}", responses=error_docs(NotFound))
-async def read_prediction(prediction_id: str, caller: Caller, desk: Waiting) -> PredictionRead:
-    """One prediction."""
-    return await desk.settled(actions.read, caller.project_id, prediction_id)
+@kept.get("/{prediction_id}", response_model=PredictionRead, responses={**CSV_ANSWER, **error_docs(NotFound)})
+async def read_prediction(
+    prediction_id: str, caller: Caller, desk: Waiting, accept: Accept = "application/json"
+) -> PredictionRead | Response:
+    """One prediction; with `Accept: text/csv` as a table, once it has succeeded."""
+    return _shown(await desk.settled(actions.read, caller.project_id, prediction_id), accept)
 
 
 @kept.delete("/{prediction_id}", status_code=204, responses=error_docs(NotFound))
 def delete_prediction(prediction_id: str, work: Work, caller: Caller) -> None:
     """Deletes a prediction with its inputs; one that still runs is stopped."""
     actions.delete(work, caller.project_id, prediction_id)
+
+
+def _shown(
+    read: PredictionRead, accept: str, headers: Mapping[str, str] | None = None
+) -> PredictionRead | StreamingResponse:
+    if wanted(accept) != CSV or read.state != "succeeded":
+        return read
+    answer = csv_response(read.id, read.csv_columns(), read.csv_rows())
+    answer.headers.update(headers or {})
+    return answer
 
 
 router = APIRouter()

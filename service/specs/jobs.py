@@ -12,6 +12,7 @@ from service.specs.augmentation import Augmentation
 from service.specs.auto import AUTO, Auto, OrAuto
 from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE
 from service.specs.base import Metadata, Name, Seed, Spec
+from service.specs.datasets import Modality
 from service.specs.estimators import Estimator
 from service.specs.tuning import Monitor as Monitor
 from service.specs.tuning import TuningSpec, monitors_of
@@ -19,10 +20,16 @@ from service.specs.tuning import TuningSpec, monitors_of
 Problem = Literal["image_classification", "text_classification", "tabular_classification", "tabular_regression"]
 NETWORK_PROBLEMS: tuple[Problem, ...] = ("image_classification", "text_classification")
 """What backbones are for; the others take an estimator."""
+_MODALITIES: dict[str, Modality] = {"image_classification": "image", "text_classification": "text"}
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 LearningRate = Annotated[float | Auto, OrAuto(Annotated[float, Field(gt=0.0, le=100.0)])]
 BatchSize = Annotated[int | Auto, OrAuto(Annotated[int, Field(ge=2, le=4096)])]
+
+
+def modality_of(problem: str) -> Modality:
+    """What a model of this problem is asked about."""
+    return _MODALITIES.get(problem, "tabular")
 
 
 class SplitSpec(Spec):

@@ -31,6 +31,8 @@ WeightsFile = Literal["model.safetensors", "model.ubj"]
 
 class _Input(Spec):
     columns: list[ColumnSchema]
+    target: str | None = None
+    ignored: list[str] = Field(default_factory=list)
 
 
 class _TargetScale(Spec):
@@ -70,7 +72,7 @@ def save_table(trained: TrainedTable, folder: Path, *, training: JsonObject | No
         problem=trained.problem,
         classes=trained.classes,
         temperature=trained.temperature,
-        input=_Input(columns=list(trained.schema)),
+        input=_Input(columns=list(trained.schema), target=trained.target, ignored=list(trained.ignored)),
         weights=weights,
         estimator=trained.spec,
         encoding=trained.encoding,
@@ -118,6 +120,8 @@ def load_table(
         background=read_rows(background, schema),
         center=np.array(parsed.center),
         temperature=parsed.temperature,
+        target=parsed.input.target,
+        ignored=tuple(parsed.input.ignored),
     )
 
 

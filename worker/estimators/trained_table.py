@@ -24,6 +24,7 @@ class TrainedTable:
         background: at most 100 rows of the train split, as the user's columns.
         center: [d] mean of the encoded train split.
         temperature: of the probabilities.
+        target, ignored: columns of its dataset that are no features; rows that are asked about may have them.
     """
 
     problem: TableProblem
@@ -35,6 +36,8 @@ class TrainedTable:
     background: Table = field(repr=False)
     center: Floats = field(repr=False)
     temperature: float = 1.0
+    target: str | None = None
+    ignored: tuple[str, ...] = ()
 
     @property
     def estimator(self) -> str:

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from service.errors import ExplanationUnsupported
-from service.specs.explanations import ALLOWED_PARAMETERS, ExplanationSpec, MethodParameters
+from service.specs.explanations import METHODS, ExplanationSpec, MethodParameters
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.asking import asked_classes, refuse_foreign_method, refuse_foreign_parameters
 from worker.explaining.grad_cam import GradCam
@@ -99,7 +99,7 @@ def explain_images(
     """
     refuse_foreign_method(spec, EXPLAINERS, "Images")
     asked = asked_classes(spec, trained.classes)
-    refuse_foreign_parameters(spec, ALLOWED_PARAMETERS)
+    refuse_foreign_parameters(spec, METHODS["image"])
     if spec.method == "grad_cam" and trained.entry.architecture == "mlp":
         raise ExplanationUnsupported("grad_cam needs a network with convolutions or patches; try shap.")
     explainer = EXPLAINERS[spec.method](spec.parameters, spec.seed)

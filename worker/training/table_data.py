@@ -14,6 +14,7 @@ from torch import Tensor
 
 from service.specs.estimators import Estimator
 from service.specs.jobs import JobSpec
+from service.specs.tables import TableManifest
 from worker.data.deals import Deal
 from worker.data.table import Table
 from worker.estimators.background import center_of, choose_background
@@ -28,11 +29,13 @@ class TableData:
 
     Attributes:
         table: all rows of the dataset.
+        manifest: of the dataset.
         classes: sorted; empty in a regression.
         targets: [n] int64 class indices, or float64 values.
     """
 
     table: Table
+    manifest: TableManifest
     classes: list[str]
     targets: NDArray[Any]
     dealt: Deal
@@ -58,6 +61,8 @@ class TableData:
             predictor=predictor,
             background=choose_background(self.train, self.targets[self.dealt["train"]], seed=spec.seed),
             center=center_of(encoded_train),
+            target=self.manifest.target,
+            ignored=tuple(self.manifest.ignored),
         )
 
 

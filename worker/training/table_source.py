@@ -20,9 +20,9 @@ def table_data(order: TrialOrder) -> TableData:
     if spec.problem == "tabular_regression":
         assert samples.values is not None, "the spec was resolved by the manifest's problems"
         deck = deck_of_values(samples.values, samples.digests, samples.columns, "rows")
-        return TableData(samples.table, [], samples.values, deal(deck, spec.split, spec.seed))
+        return TableData(samples.table, manifest, [], samples.values, deal(deck, spec.split, spec.seed))
     assert samples.classes is not None, "the spec was resolved by the manifest's problems"
     labels = samples.classes.tolist()
     deck = deck_of_labels(labels, samples.digests, samples.columns, "rows")
     targets = class_indices(labels, manifest.classes)
-    return TableData(samples.table, manifest.classes, targets, deal(deck, spec.split, spec.seed))
+    return TableData(samples.table, manifest, manifest.classes, targets, deal(deck, spec.split, spec.seed))

@@ -11,7 +11,6 @@ from worker.explaining.tabular.background import Background
 from worker.explaining.tabular.game import Game
 from worker.explaining.tabular.question import Floats, Question, RowAttribution, answer_space, magnitude
 
-MOST_COLUMNS = 12
 TOLERANCE = 1e-4
 
 

@@ -2,21 +2,15 @@
 
 from dataclasses import dataclass, fields
 
+from service.specs.explanations import METHODS, ExplainerName
 from worker.explaining.asking import Asked, refuse_foreign_parameters
-
-ROW_PARAMETERS = {
-    "shap": frozenset({"explainer", "evaluations", "background_rows"}),
-    "lime": frozenset({"samples", "features", "kernel_width"}),
-    "permutation": frozenset({"repeats"}),
-}
-"""Each method that explains rows, with the parameters that it takes."""
 
 
 @dataclass(frozen=True)
 class RowParameters:
     """The parameters that methods for rows know; null is the default of the method."""
 
-    explainer: str | None = None
+    explainer: ExplainerName | None = None
     evaluations: int | None = None
     background_rows: int | None = None
     samples: int | None = None
@@ -31,6 +25,6 @@ class RowParameters:
         Raises:
             Invalid: a parameter is given that the method does not take on rows.
         """
-        refuse_foreign_parameters(spec, ROW_PARAMETERS)
+        refuse_foreign_parameters(spec, METHODS["tabular"])
         given = spec.parameters.model_dump()
         return cls(**{field.name: given.get(field.name) for field in fields(cls)})

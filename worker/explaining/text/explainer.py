@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from service.errors import Fault, Invalid
-from service.specs.explanations import ExplanationSpec
+from service.specs.explanations import METHODS, ExplanationSpec
 from worker.backbones.trained_text import TrainedText
 from worker.explaining.asking import asked_classes, refuse_foreign_method, refuse_foreign_parameters
 from worker.explaining.meter import Meter, Progress
@@ -30,13 +30,6 @@ from worker.explaining.text.subject import Subject, subject_of
 from worker.explaining.text.units import words_of
 
 ADDITIVITY_TOLERANCE = 1e-4
-TEXT_PARAMETERS: dict[str, frozenset[str]] = {
-    "shap": frozenset({"evaluations", "batch_size", "explainer"}),
-    "lime": frozenset({"samples", "features", "kernel_width", "batch_size"}),
-    "integrated_gradients": frozenset({"steps"}),
-    "occlusion": frozenset({"window", "batch_size"}),
-}
-"""What each method takes of the parameters where it explains texts."""
 
 
 class TextExplainer(Protocol):
@@ -113,8 +106,8 @@ def explain_texts(
 
 
 def _explainer(trained: TrainedText, spec: ExplanationSpec) -> TextExplainer:
-    refuse_foreign_method(spec, TEXT_PARAMETERS, "Texts")
-    refuse_foreign_parameters(spec, TEXT_PARAMETERS)
+    refuse_foreign_method(spec, METHODS["text"], "Texts")
+    refuse_foreign_parameters(spec, METHODS["text"])
     asked = spec.parameters
     if spec.method == "shap":
         if asked.explainer not in (None, "partition"):

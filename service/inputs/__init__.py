@@ -1,0 +1,1 @@
+"""What a model is asked about: images, rows, texts, or samples of a dataset."""

@@ -1,0 +1,23 @@
+"""What is kept of a request's inputs until a worker answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.store import Artifact
+
+VALUES = "inputs.json"
+"""The artifact with all rows or texts of a request, as a JSON array."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the row says of its inputs, in order, and the artifacts to attach to it."""
+
+    rows: list[dict[str, Any]]
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+def input_row(name: str, sha256: str | None, **place: Any) -> dict[str, Any]:
+    """One input as its row says it; `place` is where it lies in a dataset. A worker fills in what is null."""
+    return {"name": name, "sha256": sha256, "truncated": False, **place}
