@@ -72,13 +72,8 @@ class PredictionRead(BaseModel):
         """The header of `csv_rows`."""
         first = self.items[0] if self.items else None
         if isinstance(first, ClassItem):
-            return [
-                "index",
-                "name",
-                "label",
-                "probability",
-                *(f"probability of {name}" for name in first.probabilities),
-            ]
+            each = [f"probability of {name}" for name in first.probabilities]
+            return ["index", "name", "label", "probability", *each]
         return ["index", "name", "value"]
 
     def csv_rows(self) -> Iterator[list[Cell]]:

@@ -74,7 +74,7 @@ METHODS: Mapping[Modality, Mapping[str, frozenset[str]]] = {
 
 
 class DatasetInputs(Spec):
-    """Samples of a dataset of the same project as inputs; with `split`, those that the model's own trial dealt there."""
+    """Samples of a dataset of the same project; with `split`, those that the model's own trial dealt there."""
 
     dataset_id: Annotated[str, Field(max_length=64)]
     split: Split | None = None

@@ -12,7 +12,7 @@ from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch
 from service.specs.resolving import DatasetFacts, resolve
 from tests.worker.diagnosing.courses import request, synthetic_courses
-from worker.diagnosing import changes
+from worker.diagnosing import backbone_changes, changes
 from worker.diagnosing.course import Course, Scores
 from worker.diagnosing.kinds import KINDS
 from worker.diagnosing.measures import Measures
@@ -126,8 +126,8 @@ def test_texts_are_offered_changes_of_texts_and_text_backbones() -> None:
     assert changes.stronger_augmentation(of_texts(augmentation={"random_swap": 0.1})) is None
 
     every = replace(of_texts(), pretrained_at_hand=frozenset(CATALOGUE))
-    assert changes.smaller_backbone(every) == {"backbone": {"name": "all-MiniLM-L6-v2"}}
-    assert changes.larger_backbone(replace(every, pretrained_at_hand=frozenset({"vgg16"}))) is None
+    assert backbone_changes.smaller_backbone(every) == {"backbone": {"name": "all-MiniLM-L6-v2"}}
+    assert backbone_changes.larger_backbone(replace(every, pretrained_at_hand=frozenset({"vgg16"}))) is None
 
 
 def test_a_backbone_is_offered_only_with_weights_at_hand() -> None:
