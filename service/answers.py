@@ -1,12 +1,27 @@
-"""Answers of models in other forms than JSON: which one a client asks for, and tables as CSV."""
+"""What answers of models share: how long they took, and other forms than JSON."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 
 from service.specs.csv_cells import Cell, write_csv
 
 CSV, PNG = "text/csv", "image/png"
+
+
+class Timing(BaseModel):
+    """Seconds from acceptance to start, and of computing."""
+
+    queue_seconds: float | None
+    compute_seconds: float | None
+
+    @classmethod
+    def from_row(cls, row: Any) -> "Timing":
+        """Of a prediction or an explanation."""
+        waited = None if row.started_at is None else round(max(0.0, row.started_at - row.created_at), 4)
+        return cls(queue_seconds=waited, compute_seconds=row.compute_seconds)
 
 
 def wanted(accept: str) -> str:

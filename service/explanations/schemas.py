@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from service.predictions.schemas import Timing
+from service.answers import Timing
 from service.problems import ProblemDocument
 from service.specs.base import JsonObject
 from service.specs.csv_cells import Cell

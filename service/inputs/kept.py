@@ -6,9 +6,6 @@ from typing import Any
 
 from service.store import Artifact
 
-VALUES = "inputs.json"
-"""The artifact with all rows or texts of a request, as a JSON array."""
-
 
 @dataclass(frozen=True)
 class Kept:

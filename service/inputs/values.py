@@ -8,13 +8,14 @@ from typing import Any
 
 from service.errors import Fault, Invalid
 from service.inputs.asking import Asked
-from service.inputs.kept import VALUES, Kept, input_row
+from service.inputs.kept import Kept, input_row
 from service.specs.datasets import Modality
 from service.specs.explanations import MAX_SAMPLES
 from service.specs.table_rows import MAX_TEXT_BYTES, checked_rows, read_rows_csv, read_rows_jsonl
 from service.specs.tables import ColumnSchema
 from service.specs.text_files import text_format
 from service.store import Store
+from service.store.serving import VALUES
 
 Place = tuple[str | int, ...]
 

@@ -5,23 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.answers import Timing
 from service.problems import ProblemDocument
 from service.specs.csv_cells import Cell
 from service.store.tables import PredictionRow
 from service.times import Timestamp
-
-
-class Timing(BaseModel):
-    """Seconds from acceptance to start, and of computing."""
-
-    queue_seconds: float | None
-    compute_seconds: float | None
-
-    @classmethod
-    def from_row(cls, row: Any) -> "Timing":
-        """Of a prediction or an explanation."""
-        waited = None if row.started_at is None else round(max(0.0, row.started_at - row.created_at), 4)
-        return cls(queue_seconds=waited, compute_seconds=row.compute_seconds)
 
 
 class ClassItem(BaseModel):

@@ -11,6 +11,8 @@ from service.store.tables import DatasetRow, JobRow
 
 ARCHIVE = "archive"
 MANIFEST = "manifest.json"
+SAMPLES = "samples.parquet"
+"""The typed content of tables and texts, as validation wrote it."""
 LIVE_JOB_STATES = ("queued", "running", "pausing", "paused", "cancelling")
 
 

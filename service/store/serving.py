@@ -9,6 +9,8 @@ from service.store.leases import LeasedRows
 from service.store.pages import PageQuery, fetch_page
 from service.store.tables import ExplanationRow, PredictionRow
 
+VALUES = "inputs.json"
+"""The artifact with all rows or texts that came with a request, as a JSON array."""
 RowT = TypeVar("RowT", PredictionRow, ExplanationRow)
 
 

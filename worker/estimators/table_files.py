@@ -26,6 +26,7 @@ from worker.estimators.predictors import Linear, Predictor
 from worker.estimators.trained_table import TableProblem, TrainedTable
 
 CONFIG_FILE, BACKGROUND_FILE = "config.json", "background.parquet"
+FORMAT = "tunelens-table-1"
 WeightsFile = Literal["model.safetensors", "model.ubj"]
 
 

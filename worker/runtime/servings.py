@@ -2,49 +2,45 @@
 
 import logging
 import time
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
-from PIL import Image
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.errors import (
-    ArtifactCorrupt,
-    BudgetExceeded,
-    Fault,
-    ImageError,
-    LeaseLost,
-    NotFound,
-    ResourceExhausted,
-    ServiceError,
-    Stopped,
-)
-from service.specs.archives import read_entry
-from service.specs.explanations import ExplanationSpec
-from service.specs.images import MAX_REQUEST_PIXELS, decode_image, open_image
+from service.errors import ArtifactCorrupt, LeaseLost, ResourceExhausted, ServiceError, Stopped
 from service.store import Artifact, Lease, UnitOfWork
-from service.store.datasets import ARCHIVE
 from service.store.serving import Servings
 from service.store.tables import ExplanationRow, PredictionRow
-from worker.data.disk_cache import Entry
-from worker.explaining.explainer import Explanation, explain_images
-from worker.explaining.rendering import heatmap_png, overlay_png
-from worker.explaining.serving import predict_probabilities
-from worker.runtime.archives import fetch_archive
+from worker.runtime.asked_inputs import Sources
 from worker.runtime.context import Runtime
 from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.model_cache import ModelCache
 
 log = logging.getLogger(__name__)
 Row = PredictionRow | ExplanationRow
-Pictures = dict[str, bytes]
-PNG = "image/png"
+MEDIA_TYPES = {".png": "image/png", ".html": "text/html"}
 DRAWERS = 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """A row, with all that it takes to answer it."""
+
+    row: Row
+    sources: Sources
+    models: ModelCache
+    drawers: ThreadPoolExecutor
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A row's result, and its pictures and pages by name."""
+
+    result: dict[str, Any]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -54,7 +50,7 @@ class Serving:
     runtime: Runtime
     models: ModelCache
     noun: str
-    compute: Callable[["Serving", Row, list[Image.Image], Callable[[int, int], None]], tuple[dict[str, Any], Pictures]]
+    compute: Callable[[Question, Callable[[int, int], None]], Answer]
     drawers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(DRAWERS, "drawer"))
 
     def claim(self) -> Lease | None:
@@ -67,26 +63,27 @@ class Serving:
         started = time.perf_counter()
         try:
             with LeaseKeeper(lambda: self._renew(lease), self.runtime.settings.heartbeat_seconds) as keeper:
-                result, pictures = self._answer(lease, keeper)
-                stored = {name: self.runtime.store.artifacts.hold(png, PNG) for name, png in pictures.items()}
-            self._finish(lease, "succeeded", stored, result=result, compute_seconds=_since(started))
+                answer = self._answer(lease, keeper)
+                hold = self.runtime.store.artifacts.hold
+                stored = {name: hold(data, MEDIA_TYPES[PurePath(name).suffix]) for name, data in answer.files.items()}
+            self._finish(lease, "succeeded", stored, result=answer.result, compute_seconds=_since(started))
         except LeaseLost:
             log.info("%s %s is gone, or somebody else's now", self.noun, lease.row_id)
         except Stopped:
             self._put_back(lease)
         except ServiceError as error:
-            self._fail(lease, error, started)
+            self._fail(lease, _of_the_request(error), started)
         except SQLAlchemyError:
             raise  # the lease runs out and the row is taken again
         except Exception as error:
             log.exception("%s %s", self.noun, lease.row_id)
             self._fail(lease, _safe(error), started)
 
-    def _answer(self, lease: Lease, keeper: LeaseKeeper) -> tuple[dict[str, Any], Pictures]:
+    def _answer(self, lease: Lease, keeper: LeaseKeeper) -> Answer:
         with self.runtime.store.read() as work:
             row = self._rows(work).get(lease.row_id)
-            inputs = {artifact.name: artifact for artifact in work.artifacts.of(row.id)}
-        images = self._images(row, inputs)
+            kept = {str(artifact.name): artifact for artifact in work.artifacts.of(row.id)}
+        sources = Sources(self.runtime.store, self.runtime.cache, row.inputs, kept)
 
         def progress(_done: int, _total: int) -> None:
             if keeper.lost.is_set():
@@ -94,40 +91,7 @@ class Serving:
             if self.runtime.draining.is_set():
                 raise Stopped("The worker is ending.")
 
-        return self.compute(self, row, images, progress)
-
-    def _images(self, row: Row, inputs: dict[str | None, Artifact]) -> list[Image.Image]:
-        store = self.runtime.store
-        images: list[Image.Image] = []
-        pixels = 0
-        with ExitStack() as opened_files:
-            opened: dict[str, zipfile.ZipFile] = {}
-            for index, given in enumerate(row.inputs):
-                dataset_id = given.get("dataset_id")
-                if dataset_id is None:
-                    data = store.artifacts.read_bytes(inputs[f"inputs/{index}"])
-                else:
-                    if dataset_id not in opened:
-                        file = opened_files.enter_context(self._archive(dataset_id)).file
-                        opened[dataset_id] = opened_files.enter_context(zipfile.ZipFile(file))
-                    data = read_entry(opened[dataset_id], given["name"])
-                try:
-                    width, height = open_image(data).size
-                    pixels += width * height
-                    if pixels > MAX_REQUEST_PIXELS:
-                        raise BudgetExceeded(f"The inputs have more than {MAX_REQUEST_PIXELS} pixels together.")
-                    images.append(decode_image(data))
-                except ImageError as error:
-                    fault = Fault(("body", "file", index), error.slug, error.detail)
-                    raise type(error)(error.detail, errors=[fault]) from error
-        return images
-
-    def _archive(self, dataset_id: str) -> Entry:
-        with self.runtime.store.read() as work:
-            artifact = work.artifacts.find(dataset_id, ARCHIVE)
-        if artifact is None:
-            raise NotFound("The dataset is gone.")
-        return fetch_archive(self.runtime.store, artifact, self.runtime.cache)
+        return self.compute(Question(row, sources, self.models, self.drawers), progress)
 
     def _renew(self, lease: Lease) -> None:
         with self.runtime.store.work(quick=True) as work:
@@ -156,57 +120,12 @@ class Serving:
         return rows
 
 
-def compute_prediction(
-    serving: Serving, row: Row, images: list[Image.Image], progress: Callable[[int, int], None]
-) -> tuple[dict[str, Any], Pictures]:
-    """Labels, probabilities and logits, in the order of the inputs."""
-    progress(0, len(images))
-    network, digest = serving.models.get(row.model_id)
-    answers = predict_probabilities(network, images)
-    items = [
-        {"index": index, "name": given["name"], **answer}
-        for index, (given, answer) in enumerate(zip(row.inputs, answers, strict=True))
+def _of_the_request(error: ServiceError) -> ServiceError:
+    """With places as the client knows them: fields of the body."""
+    faults = [
+        fault if fault.loc[:1] == ("body",) else replace(fault, loc=("body", *fault.loc)) for fault in error.errors
     ]
-    return {"items": items, "model_digest": digest}, {}
-
-
-def compute_explanation(
-    serving: Serving, row: Row, images: list[Image.Image], progress: Callable[[int, int], None]
-) -> tuple[dict[str, Any], Pictures]:
-    """Attributions with their pictures, named `items/<index>/<target>/<picture>.png`."""
-    network, digest = serving.models.get(row.model_id)
-    spec = ExplanationSpec.model_validate(row.spec)
-    explanation = explain_images(network, images, spec, progress=progress)
-    drawings: dict[str, Callable[[], bytes]] = {}
-    for index, (image, item) in enumerate(zip(images, explanation.items, strict=True)):
-        for position, target in enumerate(item.targets):
-            place, values = f"items/{index}/{position}", target.attributions
-            drawings[f"{place}/heatmap.png"] = partial(heatmap_png, values, size=image.size)
-            drawings[f"{place}/overlay.png"] = partial(overlay_png, image, values)
-    pictures = dict(zip(drawings, serving.drawers.map(lambda draw: draw(), drawings.values()), strict=True))
-    return {**_to_json(explanation, row.inputs), "model_digest": digest}, pictures
-
-
-def _to_json(explanation: Explanation, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-    items = []
-    for index, (given, item) in enumerate(zip(inputs, explanation.items, strict=True)):
-        targets = []
-        for target in item.targets:
-            height, width = target.attributions.shape
-            values = {"height": height, "width": width, "values": target.attributions.tolist()}
-            targets.append({**vars(target), "attributions": values})
-        named = {key: given[key] for key in ("name", "sha256", "truncated")}
-        items.append(
-            {
-                "index": index,
-                "input": named,
-                "prediction": item.prediction,
-                "targets": targets,
-                "quality": item.quality,
-            }
-        )
-    shown = ("explainer", "fallback", "parameters", "baseline", "evaluations", "warnings")
-    return {**{name: getattr(explanation, name) for name in shown}, "items": items}
+    return type(error)(error.detail, errors=faults) if faults else error
 
 
 def _safe(error: Exception) -> ServiceError:

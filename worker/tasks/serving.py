@@ -14,8 +14,10 @@ from worker.explaining.explainer import explain_images
 from worker.explaining.rendering import heatmap_png, overlay_png
 from worker.runtime.allocator import keep_freed_memory
 from worker.runtime.context import Runtime
+from worker.runtime.explaining import compute_explanation
 from worker.runtime.model_cache import ModelCache
-from worker.runtime.servings import Serving, compute_explanation, compute_prediction
+from worker.runtime.predicting import compute_prediction
+from worker.runtime.servings import Serving
 
 log = logging.getLogger(__name__)
 

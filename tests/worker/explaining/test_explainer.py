@@ -11,7 +11,7 @@ from tests.worker.explaining.planted import planted
 from worker.backbones.building import build_network
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.explainer import explain_images
-from worker.explaining.serving import predict_probabilities
+from worker.explaining.serving import predict_images
 
 PICTURES = [planted(60_000 + i, i % 3)[0] for i in range(5)]
 
@@ -87,9 +87,9 @@ FEW = {"grad_cam": {}, "shap": {"evaluations": 64}, "lime": {"samples": 64}}
 def test_prediction_is_what_serving_answers(trained: TrainedNetwork, method: str) -> None:
     parameters = MethodParameters.model_validate(FEW[method])
     spec = ExplanationSpec.model_validate({"method": method, "parameters": parameters})
-    before = predict_probabilities(trained, PICTURES)
+    before = predict_images(trained, PICTURES)
     found = explain_images(trained, PICTURES, spec, progress=quiet)
-    after = predict_probabilities(trained, PICTURES)
+    after = predict_images(trained, PICTURES)
     for item, one, other in zip(found.items, before, after, strict=True):
         assert item.prediction["label"] == one["label"] == item.targets[0].label
         assert item.prediction["probabilities"] == pytest.approx(one["probabilities"], abs=1e-6)
@@ -135,8 +135,8 @@ def test_every_probability_is_a_calibrated_one(trained: TrainedNetwork, method: 
     """Serving, both methods, and what judges them, against the softmax written out here."""
     calibrated = replace(trained, temperature=temperature)
     spec = ExplanationSpec.model_validate({"method": method, "evaluate": True, "parameters": FEW[method]})
-    served = predict_probabilities(calibrated, PICTURES[:2])
-    plain = predict_probabilities(trained, PICTURES[:2])
+    served = predict_images(calibrated, PICTURES[:2])
+    plain = predict_images(trained, PICTURES[:2])
     found = explain_images(calibrated, PICTURES[:2], spec, progress=quiet)
     for item, one, other in zip(found.items, served, plain, strict=True):
         raw = torch.tensor([one["logits"][label] for label in trained.classes], dtype=torch.float64)
@@ -158,5 +158,5 @@ def test_every_probability_is_a_calibrated_one(trained: TrainedNetwork, method: 
 def test_logits_are_the_networks_own(trained: TrainedNetwork) -> None:
     with torch.inference_mode():
         raw = trained.logits(trained.preprocess(PICTURES))
-    for row, answer in zip(raw, predict_probabilities(trained, PICTURES), strict=True):
+    for row, answer in zip(raw, predict_images(trained, PICTURES), strict=True):
         assert torch.equal(torch.tensor(list(answer["logits"].values())), row.float())

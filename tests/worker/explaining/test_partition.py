@@ -15,7 +15,7 @@ from worker.explaining.baselines import baseline_images, blurred
 from worker.explaining.explainer import Explanation, explain_images
 from worker.explaining.partition import grid_cells, to_pixels
 from worker.explaining.results import FloatArray
-from worker.explaining.serving import predict_probabilities
+from worker.explaining.serving import predict_images
 
 PICTURES = [planted(7000 + i, i % 3)[0] for i in range(8)]
 
@@ -37,7 +37,7 @@ def on_eight(values: FloatArray) -> FloatArray:
 @pytest.mark.parametrize("baseline", ["blur", "mean", "zero"])
 def test_adds_up_to_what_serving_answers(trained: TrainedNetwork, baseline: str) -> None:
     found = explained(trained, 4, baseline=baseline, evaluations=120)
-    served = predict_probabilities(trained, PICTURES[:4])
+    served = predict_images(trained, PICTURES[:4])
     for item, answer in zip(found.items, served, strict=True):
         target = item.targets[0]
         assert item.prediction["label"] == answer["label"] == target.label

@@ -14,7 +14,7 @@ from service.errors import ExportFailed, Stopped
 from service.specs.exports import EXPORT_FILES, ExportFormat
 from tests.worker.backbones.networks import network, side
 from worker.backbones.trained import FORMAT, TrainedNetwork, load_trained, save_trained
-from worker.explaining.serving import predict_probabilities
+from worker.explaining.serving import predict_images
 from worker.exporting.answers import Answers, check_same
 from worker.exporting.export import export_model
 from worker.exporting.order import ExportOrder
@@ -73,7 +73,7 @@ def test_it_answers_what_the_service_answers(name: str, format: ExportFormat, tm
     for count in (1, 2, 5):
         images = pictures(count)
         logits, probabilities = answers(order, as_documented(trained, images))
-        served = [answer["probabilities"] for answer in predict_probabilities(trained, images)]
+        served = [answer["probabilities"] for answer in predict_images(trained, images)]
         expected = [[answer[label] for label in CLASSES] for answer in served]
         assert logits.shape == (count, 3)
         torch.testing.assert_close(probabilities, torch.tensor(expected), atol=1e-5, rtol=0)

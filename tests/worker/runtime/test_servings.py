@@ -9,22 +9,23 @@ from sqlalchemy.exc import OperationalError
 
 from service.settings import Settings
 from service.specs.base import new_id
+from service.specs.images import decode_image, open_image
 from service.store import Store
 from service.store.pages import PageQuery
 from service.store.tables import PredictionRow
 from tests.corpora.pictures import png
 from tests.nudges import Recorded
 from tests.rows import add_project
-from worker.runtime import servings
+from worker.runtime import asked_inputs
+from worker.runtime.asked_inputs import read_images
 from worker.runtime.context import Runtime
-from worker.runtime.servings import Serving
+from worker.runtime.servings import Answer, Question, Serving
 
 ANSWER: dict[str, Any] = {"items": []}
 
 
-def make_serving(store: Store, data_dir: Path, compute: Callable[..., Any]) -> Serving:
-    runtime = Runtime(Settings(data_dir=data_dir), store, Recorded(), ("explain",), "tester")
-    return Serving(runtime, None, "predictions", compute)  # type: ignore[arg-type]
+def make_runtime(store: Store, data_dir: Path) -> Runtime:
+    return Runtime(Settings(data_dir=data_dir), store, Recorded(), ("explain",), "tester")
 
 
 def ask(store: Store, pictures: list[bytes]) -> str:
@@ -40,9 +41,14 @@ def ask(store: Store, pictures: list[bytes]) -> str:
     return row_id
 
 
-def run(store: Store, data_dir: Path, compute: Callable[..., Any], pictures: list[bytes]) -> PredictionRow | None:
+def run(
+    store: Store, data_dir: Path, compute: Callable[..., Any], pictures: list[bytes], *, draining: bool = False
+) -> PredictionRow | None:
     row_id = ask(store, pictures)
-    serving = make_serving(store, data_dir, compute)
+    runtime = make_runtime(store, data_dir)
+    serving = Serving(runtime, None, "predictions", compute)  # type: ignore[arg-type]
+    if draining:
+        runtime.draining.set()
     lease = serving.claim()
     assert lease is not None
     assert lease.row_id == row_id
@@ -54,14 +60,16 @@ def run(store: Store, data_dir: Path, compute: Callable[..., Any], pictures: lis
 def test_inputs_are_decoded_in_order_and_pictures_kept_with_the_answer(store: Store, tmp_path: Path) -> None:
     pictures = [png(number) for number in range(3)]
 
-    def compute(_serving: Serving, _row: Any, images: list[Any], _progress: Any) -> Any:
-        return {"items": [image.tobytes()[:3].hex() for image in images]}, {"items/0/0/heatmap.png": b"drawn"}
+    def compute(question: Question, _progress: Any) -> Answer:
+        images = read_images(question.sources)
+        found = [image.tobytes()[:3].hex() for image in images]
+        return Answer({"items": found}, {"items/0/0/heatmap.png": b"drawn"})
 
     row = run(store, tmp_path, compute, pictures)
     assert row is not None
     assert row.state == "succeeded"
     assert row.result is not None
-    assert row.result["items"] == [servings.decode_image(data).tobytes()[:3].hex() for data in pictures]
+    assert row.result["items"] == [decode_image(data).tobytes()[:3].hex() for data in pictures]
     with store.read() as work:
         drawn = work.artifacts.find(row.id, "items/0/0/heatmap.png")
     assert drawn is not None
@@ -71,10 +79,14 @@ def test_inputs_are_decoded_in_order_and_pictures_kept_with_the_answer(store: St
 def test_s41_pixels_are_counted_before_they_are_decoded(
     sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = servings.open_image(png()).size
-    monkeypatch.setattr(servings, "MAX_REQUEST_PIXELS", size[0] * size[1] * 2)
+    def compute(question: Question, _progress: Any) -> Answer:
+        read_images(question.sources)
+        return Answer(ANSWER)
+
+    size = open_image(png()).size
+    monkeypatch.setattr(asked_inputs, "MAX_REQUEST_PIXELS", size[0] * size[1] * 2)
     for count, state in [(2, "succeeded"), (3, "failed")]:
-        row = run(sqlite_store, tmp_path, lambda *_: (ANSWER, {}), [png()] * count)
+        row = run(sqlite_store, tmp_path, compute, [png()] * count)
         assert row is not None
         assert row.state == state
     assert row.problem is not None
@@ -103,10 +115,10 @@ def test_a_database_that_is_away_leaves_the_row_to_be_taken_again(sqlite_store: 
 
 
 def test_a_deleted_row_stays_deleted(sqlite_store: Store, tmp_path: Path) -> None:
-    def compute(_serving: Serving, row: Any, _images: Any, _progress: Any) -> Any:
+    def compute(question: Question, _progress: Any) -> Answer:
         with sqlite_store.work() as work:
-            work.predictions.delete(row.id)
-        return ANSWER, {"items/0/0/heatmap.png": b"drawn"}
+            work.predictions.delete(question.row.id)
+        return Answer(ANSWER, {"items/0/0/heatmap.png": b"drawn"})
 
     assert run(sqlite_store, tmp_path, compute, [png()]) is None
     with sqlite_store.read() as work:
@@ -114,10 +126,10 @@ def test_a_deleted_row_stays_deleted(sqlite_store: Store, tmp_path: Path) -> Non
 
 
 def test_a_draining_worker_puts_the_row_back(sqlite_store: Store, tmp_path: Path) -> None:
-    def compute(serving: Serving, _row: Any, _images: Any, progress: Callable[[int, int], None]) -> Any:
-        serving.runtime.draining.set()
+    def compute(_question: Question, progress: Callable[[int, int], None]) -> Answer:
         progress(1, 2)
+        return Answer(ANSWER)
 
-    row = run(sqlite_store, tmp_path, compute, [png()])
+    row = run(sqlite_store, tmp_path, compute, [png()], draining=True)
     assert row is not None
     assert (row.state, row.attempt, row.lease_owner) == ("queued", 0, None)
