@@ -1,15 +1,17 @@
 """The application: every route behind one door, every error a problem document."""
 
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.security import HTTPBearer
 
 from service.auth import ensure_admin_key
 from service.backbones import routes as backbones
 from service.datasets import routes as datasets
-from service.errors import InsufficientScope, Unauthenticated
+from service.errors import InsufficientScope, RateLimited, Unauthenticated
 from service.events import routes as events
 from service.explanations import routes as explanations
 from service.exports import routes as exports
@@ -21,6 +23,7 @@ from service.models import routes as models
 from service.predictions import routes as predictions
 from service.problems import error_docs, install_handlers
 from service.queue import CeleryNudges, Nudges, settled_bell
+from service.rates import Rates, Slots
 from service.routing import known_caller
 from service.settings import Settings
 from service.store import Store
@@ -52,22 +55,19 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
     app = FastAPI(title="Tunelens", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
     app.state.settings, app.state.store, app.state.nudges, app.state.closing = settings, store, nudges, False
     app.state.announcements = announcements
+    app.state.rates = Rates(settings.rate_requests, settings.rate_window_seconds, time.monotonic)
+    app.state.streams = Slots(settings.max_streams)
     install_handlers(app)
     root = APIRouter(
         prefix="/v1",
-        dependencies=[Depends(known_caller)],
-        responses=error_docs(Unauthenticated, InsufficientScope),
+        dependencies=[Depends(HTTPBearer(scheme_name="key", auto_error=False)), Depends(known_caller)],
+        responses=error_docs(Unauthenticated, InsufficientScope, RateLimited),
     )
     for router in FEATURES:
         root.include_router(router)
     app.include_router(root)
     app.include_router(health_routes.router)
-    app.add_middleware(
-        RequestFrame,
-        allowed_hosts=settings.allowed_hosts.split(","),
-        max_json=settings.max_json_bytes,
-        max_upload=settings.max_upload_bytes,
-    )
+    app.add_middleware(RequestFrame, settings=settings, clock=time.monotonic)
     return app
 
 

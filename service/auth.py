@@ -5,6 +5,7 @@ CRC-32 that tells a mistyped key from a wrong one. The store keeps its SHA-256.
 """
 
 import hashlib
+import hmac
 import os
 import secrets
 import zlib
@@ -18,6 +19,7 @@ from service.store import Store
 from service.store.tables import KeyRow
 
 SCOPES = ("read", "write", "admin")
+PREFIX = "tl_"
 DEFAULT_PROJECT = "default"
 MIN_KEY_LENGTH = 24
 REFUSED_KEYS = frozenset({"changeme", "change-me", "admin", "password", "secret", "tunelens", "default"})
@@ -40,8 +42,12 @@ class Caller:
 
 def new_secret() -> str:
     """A fresh key; shown once."""
-    body = f"tl_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
-    return f"{body}{zlib.crc32(body.encode()):08x}"
+    body = f"{PREFIX}{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
+    return body + _checksum(body)
+
+
+def _checksum(body: str) -> str:
+    return f"{zlib.crc32(body.encode()):08x}"
 
 
 def digest(secret: str) -> str:
@@ -55,6 +61,8 @@ def authenticate(store: Store, authorization: str | None) -> Caller:
     secret = secret.strip()
     if scheme.lower() != "bearer" or len(secret) < MIN_KEY_LENGTH:
         raise Unauthenticated("Send `Authorization: Bearer <key>`.")
+    if secret.startswith(PREFIX) and not hmac.compare_digest(_checksum(secret[:-8]), secret[-8:]):
+        raise Unauthenticated("The key is mistyped or cut short: its checksum is wrong.")
     with store.read() as work:
         row = work.keys.live(digest(secret))
     if row is None:

@@ -115,11 +115,6 @@ def get_store(request: Request) -> Store:
     return store
 
 
-def require_admin(caller: Annotated[CallerValue, Depends(known_caller)]) -> None:
-    """For admin routers."""
-    caller.require("admin")
-
-
 Work = Annotated[UnitOfWork, Depends(open_work, scope="function")]
 Caller = Annotated[CallerValue, Depends(known_caller)]
 Page = Annotated[PageQuery, Depends(page_query)]

@@ -2,9 +2,10 @@
 
 ServiceError
 ├── Unauthenticated · InsufficientScope · NotFound · Conflict · ExportFailed
+├── RateLimited · TooManyStreams · QuotaExceeded
 ├── BadInput: the client can fix it
 │   ├── Invalid (validation) · UnknownReference · UnknownBackbone · MalformedJson · TooManyItems
-│   ├── PayloadTooLarge · UnsupportedMediaType · BudgetExceeded · BadRange
+│   ├── PayloadTooLarge · UploadTimeout · UnsupportedMediaType · BudgetExceeded · BadRange
 │   ├── ArchiveError: UnsafePath · SpecialFile · Encrypted · Bomb · Ambiguous · UnexpectedFile
 │   ├── ImageError: ImageCorrupt · ImageTooLarge · ImageAnimated · UnsupportedImage
 │   ├── CsvMalformed · DuplicateColumn
@@ -33,14 +34,18 @@ class Fault:
 
 
 class ServiceError(Exception):
-    """Base of all. `detail` is safe to show: it never repeats what the client sent."""
+    """Base of all. `detail` is safe to show: it never repeats what the client sent.
+
+    `retry_after_seconds` says when the same request may pass, where that is known.
+    """
 
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
 
-    def __init__(self, detail: str, *, errors: Sequence[Fault] = ()) -> None:
+    def __init__(self, detail: str, *, errors: Sequence[Fault] = (), retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
         self.errors = tuple(errors)
 
     def to_problem(self) -> dict[str, object]:
@@ -57,6 +62,18 @@ class Unauthenticated(ServiceError):
 
 class InsufficientScope(ServiceError):
     slug, title = "insufficient-scope", "The API key lacks the scope"
+
+
+class RateLimited(ServiceError):
+    slug, title = "rate-limited", "Too many requests"
+
+
+class TooManyStreams(RateLimited):
+    slug, title = "too-many-streams", "Too many event streams are open"
+
+
+class QuotaExceeded(ServiceError):
+    slug, title = "quota-exceeded", "The project has used up what it may have"
 
 
 class NotFound(ServiceError):
@@ -111,6 +128,10 @@ class TooManyItems(BadInput):
 
 class PayloadTooLarge(BadInput):
     slug, title = "payload-too-large", "The body is too large"
+
+
+class UploadTimeout(BadInput):
+    slug, title = "upload-timeout", "The body came too slowly"
 
 
 class UnsupportedMediaType(BadInput):

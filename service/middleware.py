@@ -1,14 +1,16 @@
 """What happens to every request before routing: an id, the host check, the body's limit, safe headers."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import PayloadTooLarge
+from service.errors import PayloadTooLarge, UploadTimeout
 from service.problems import problem_response
+from service.settings import Settings
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -24,11 +26,11 @@ MULTIPART_OVERHEAD_BYTES = 1024 * 1024
 class RequestFrame:
     """Pure ASGI, so that uploads and event streams pass through it unbuffered."""
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str], max_json: int, max_upload: int) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
         self._app = app
-        self._hosts = frozenset(host.strip().lower() for host in allowed_hosts)
-        self._max_json = max_json
-        self._max_upload = max_upload
+        self._hosts = frozenset(host.strip().lower() for host in settings.allowed_hosts.split(","))
+        self._settings = settings
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Frames one request."""
@@ -43,6 +45,7 @@ class RequestFrame:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
                 answer["X-Request-ID"] = request_id
+                answer.update(scope["state"].get("rate_headers", {}))
                 for name, value in SAFE_HEADERS.items():
                     if not (name == "Content-Security-Policy" and scope["path"] in DOCS_PATHS):
                         answer.setdefault(name, value)
@@ -63,16 +66,40 @@ class RequestFrame:
         return name in self._hosts or ("*" in self._hosts and name.replace("-", "").replace(".", "").isalnum())
 
     def _limited(self, headers: Headers, receive: Receive) -> Receive:
+        """The body piece by piece: no larger than allowed, and no slower."""
         multipart = headers.get("content-type", "").lower().startswith("multipart/form-data")
-        limit = self._max_upload + MULTIPART_OVERHEAD_BYTES if multipart else self._max_json
-        received = 0
+        limit = (
+            self._settings.max_upload_bytes + MULTIPART_OVERHEAD_BYTES if multipart else self._settings.max_json_bytes
+        )
+        announced = headers.get("content-length", "0")
+        received, started, ended = 0, self._clock(), False
 
         async def limited() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, ended
+            if ended:
+                return await receive()
+            if announced.isdigit() and int(announced[:19]) > limit:
+                raise PayloadTooLarge(f"The body is larger than the {limit} bytes that are allowed here.")
+            message = await self._next_piece(receive)
             received += len(message.get("body", b""))
             if received > limit:
                 raise PayloadTooLarge(f"The body is larger than the {limit} bytes that are allowed here.")
+            ended = not message.get("more_body", False)
+            if not ended:
+                self._check_rate(received, self._clock() - started)
             return message
 
         return limited
+
+    async def _next_piece(self, receive: Receive) -> Message:
+        try:
+            with anyio.fail_after(self._settings.upload_idle_seconds):
+                return await receive()
+        except TimeoutError as error:
+            idle = self._settings.upload_idle_seconds
+            raise UploadTimeout(f"Nothing of the body came for {idle:g} seconds.") from error
+
+    def _check_rate(self, received: int, seconds: float) -> None:
+        least = self._settings.upload_min_bytes_per_second
+        if seconds > self._settings.upload_idle_seconds and received < least * seconds:
+            raise UploadTimeout(f"The body came at less than {least} bytes per second.")

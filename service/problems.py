@@ -24,6 +24,7 @@ STATUS: dict[str, int] = {
     "quota-exceeded": 403,
     "not-found": 404,
     "method-not-allowed": 405,
+    "upload-timeout": 408,
     "conflict": 409,
     "payload-too-large": 413,
     "unsupported-media-type": 415,
@@ -32,6 +33,7 @@ STATUS: dict[str, int] = {
     "malformed-multipart": 400,
     "bad-host": 400,
     "rate-limited": 429,
+    "too-many-streams": 429,
     "internal": 500,
     "unavailable": 503,
 }
@@ -110,8 +112,7 @@ def install_handlers(app: FastAPI) -> None:
         assert isinstance(error, ServiceError)
         if error.slug == "internal":
             log.error("internal error: %s", error.detail, exc_info=error)
-        headers = {"Content-Range": f"bytes */{error.size_bytes}"} if isinstance(error, BadRange) else None
-        return problem_response(request, error.to_problem(), headers=headers)
+        return problem_response(request, error.to_problem(), headers=_headers_of(error))
 
     async def validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -132,6 +133,14 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     for error_class, told in TOLD_AS.items():
         app.add_exception_handler(error_class, _teller(told))
+
+
+def _headers_of(error: ServiceError) -> dict[str, str]:
+    if isinstance(error, BadRange):
+        return {"Content-Range": f"bytes */{error.size_bytes}"}
+    if error.retry_after_seconds is not None:
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {}
 
 
 TOLD_AS: dict[type[Exception], ServiceError] = {

@@ -1,7 +1,8 @@
 """The door of every route: the key first, then the body, read strictly; repeats answered from the first answer."""
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from fastapi.routing import APIRoute, APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from service.auth import Caller, authenticate
 from service.errors import BadInput, Fault, Invalid, MalformedJson, UnsupportedMediaType
 from service.once import Handler, answer_once
+from service.rates import Rates
 
 MAX_DEPTH = 32
 MAX_INTEGER_DIGITS = 19
@@ -36,7 +38,15 @@ class StrictRequest(Request):
 
 
 class Door(APIRoute):
-    """Authenticates before a byte of the body is read."""
+    """Authenticates before a byte of the body is read; says in the OpenAPI document which scope it asks for."""
+
+    scopes: ClassVar[tuple[str, str]] = ("read", "write")
+    """To look, and to do."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.scope = self.scopes[0] if set(options["methods"]) <= {"GET", "HEAD"} else self.scopes[1]
+        options["openapi_extra"] = {**(options.get("openapi_extra") or {}), "x-scope": self.scope}
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Handler:
         """Wraps FastAPI's handler."""
@@ -46,7 +56,9 @@ class Door(APIRoute):
         async def handle(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             caller = await run_in_threadpool(known_caller, strict)
-            caller.require("read" if strict.method in ("GET", "HEAD") else "write")
+            rates: Rates = strict.app.state.rates
+            strict.state.rate_headers = rates.take(caller.key_id)
+            caller.require(self.scope)
             try:
                 await _read_body(strict, takes_json=takes_json, takes_form=_is_form(self))
                 _check_form(strict, self)
@@ -60,9 +72,15 @@ class Door(APIRoute):
         return handle
 
 
-def door_router(prefix: str, tag: str) -> APIRouter:
+class AdminDoor(Door):
+    """Opens to admin keys alone."""
+
+    scopes = ("admin", "admin")
+
+
+def door_router(prefix: str, tag: str, door: type[Door] = Door) -> APIRouter:
     """A feature's router; all of its routes have the door."""
-    return APIRouter(prefix=prefix, tags=[tag], route_class=Door)
+    return APIRouter(prefix=prefix, tags=[tag], route_class=door)
 
 
 def known_caller(request: Request) -> Caller:

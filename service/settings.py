@@ -17,6 +17,12 @@ class Settings(BaseSettings):
         train_slots: trials at once in one train worker; one per GPU, or 1.
         worker_is_lost_after: sightings of an expired lease are this far apart before it is taken away.
         export_seconds: wall limit of one export.
+        rate_requests, rate_window_seconds: an API key's requests to one process; they refill evenly.
+        max_streams: event streams that an API key may hold open at one process.
+        max_queued_jobs, max_pending_answers, max_project_bytes: what a project may have at once; pending answers are
+            predictions and explanations, its bytes those of datasets and models.
+        upload_idle_seconds, upload_min_bytes_per_second: a body that comes slower is given up; the rate counts after
+            one idle time.
         allowed_hosts: host names that requests may carry; `*` switches the check off.
     """
 
@@ -34,6 +40,14 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = 2 * 1024**3
     max_json_bytes: int = 1024**2
+    upload_idle_seconds: float = 30.0
+    upload_min_bytes_per_second: int = 1024
+    rate_requests: int = Field(6000, ge=1)
+    rate_window_seconds: int = Field(60, ge=1)
+    max_streams: int = Field(10, ge=1)
+    max_queued_jobs: int = Field(1000, ge=1)
+    max_pending_answers: int = Field(256, ge=1)
+    max_project_bytes: int = Field(500 * 1024**3, ge=1)
 
     lease_seconds: float = 30.0
     heartbeat_seconds: float = 5.0

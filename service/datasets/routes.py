@@ -22,10 +22,12 @@ from service.errors import (
     Invalid,
     NotFound,
     PayloadTooLarge,
+    QuotaExceeded,
     TargetInvalid,
     UnsupportedMediaType,
 )
 from service.problems import error_docs
+from service.quotas import ROOM_FOR_AN_UPLOAD
 from service.routing import door_router
 from service.specs.archive_metadata import check_archive
 from service.specs.datasets import Manifest, Split
@@ -38,8 +40,17 @@ ARCHIVE_ERRORS = (ArchiveUnsafePath, ArchiveSpecialFile, ArchiveEncrypted, Archi
 @router.post(
     "",
     status_code=201,
+    dependencies=[ROOM_FOR_AN_UPLOAD],
     responses=error_docs(
-        *(Invalid, PayloadTooLarge, UnsupportedMediaType, DatasetTooSmall, TargetInvalid, *ARCHIVE_ERRORS),
+        *(
+            Invalid,
+            PayloadTooLarge,
+            QuotaExceeded,
+            UnsupportedMediaType,
+            DatasetTooSmall,
+            TargetInvalid,
+            *ARCHIVE_ERRORS,
+        ),
         *(CsvMalformed, DuplicateColumn),
     ),
 )

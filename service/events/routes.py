@@ -1,18 +1,20 @@
 """Events of a job: a JSON page, or a stream that resumes where it broke."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 from fastapi import Header, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from service.deps import Caller, Stored
-from service.errors import Fault, Invalid, NotFound
+from service.errors import Fault, Invalid, NotFound, TooManyStreams
 from service.events.schemas import EventList, EventRead
 from service.problems import error_docs
+from service.rates import Slots
 from service.routing import door_router
 from service.store import Store
 from service.store.jobs import TERMINAL
@@ -27,7 +29,7 @@ LAST_POLL_SECONDS = 0.5
 @router.get(
     "/{job_id}/events",
     response_model=EventList,
-    responses={200: {"content": {"text/event-stream": {}}}, **error_docs(NotFound, Invalid)},
+    responses={200: {"content": {"text/event-stream": {}}}, **error_docs(NotFound, Invalid, TooManyStreams)},
 )
 async def read_events(
     job_id: str,
@@ -50,17 +52,37 @@ async def read_events(
         after = int(last_event_id)
     await run_in_threadpool(_events, store, caller.project_id, job_id, after, 1)
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    stream = _stream(request, store, (caller.project_id, job_id), after)
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    slots: Slots = request.app.state.streams
+    slots.take(caller.key_id)
+    stream = _stream(request, store, (caller, job_id), after)
+    return CountedStream(stream, media_type="text/event-stream", headers=headers, slot=(slots, caller.key_id))
 
 
-async def _stream(request: Request, store: Store, job: tuple[str, str], after: int) -> AsyncIterator[str]:
-    """Polls the rows with back-off; holds no database connection while it sleeps."""
+class CountedStream(StreamingResponse):
+    """Gives its slot back however it ends."""
+
+    def __init__(self, content: AsyncIterator[str], *, slot: tuple[Slots, str], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._slots, self._key_id = slot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Streams."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._slots.give_back(self._key_id)
+
+
+async def _stream(request: Request, store: Store, job: tuple[Caller, str], after: int) -> AsyncIterator[str]:
+    """Polls the rows with back-off; holds no database connection while it sleeps. Ends with the caller's key."""
     poll, quiet_since = FIRST_POLL_SECONDS, anyio.current_time()
+    caller, job_id = job
     while not request.app.state.closing:
         try:
-            events, ended = await run_in_threadpool(_events, store, *job, after, PAGE)
+            events, ended = await run_in_threadpool(_events, store, caller.project_id, job_id, after, PAGE)
         except NotFound:
+            return
+        if not await run_in_threadpool(_key_lives, store, caller.key_id):
             return
         for event in events:
             yield f"id: {event.seq}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n"
@@ -75,6 +97,11 @@ async def _stream(request: Request, store: Store, job: tuple[str, str], after: i
             quiet_since = now
         await anyio.sleep(poll)
         poll = min(poll * 1.5, LAST_POLL_SECONDS)
+
+
+def _key_lives(store: Store, key_id: str) -> bool:
+    with store.read() as work:
+        return work.keys.lives(key_id)
 
 
 def _events(store: Store, project_id: str, job_id: str, after: int, limit: int) -> tuple[list[EventRead], bool]:

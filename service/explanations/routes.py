@@ -17,6 +17,7 @@ from service.explanations.schemas import ExplanationList, ExplanationRead
 from service.inputs.asking import INPUT_ERRORS, read_asked
 from service.inputs.openapi import multipart_or_json
 from service.problems import error_docs, problem_response
+from service.quotas import ROOM_FOR_AN_ANSWER
 from service.routing import door_router
 from service.specs.explanations import ExplanationSpec
 from service.store import Store
@@ -30,6 +31,7 @@ Accept = Annotated[str, Header(max_length=500)]
 
 @asked_of_models.post(
     "/{model_id}/explanations",
+    dependencies=[ROOM_FOR_AN_ANSWER],
     openapi_extra=multipart_or_json(ExplanationSpec),
     response_model=ExplanationRead,
     responses={

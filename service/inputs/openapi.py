@@ -11,8 +11,8 @@ _INPUTS = "texts, or rows as objects"
 
 def multipart_or_json(spec_class: type[Spec]) -> dict[str, Any]:
     """Files, or `inputs`, or samples of a dataset; each with the fields of the spec."""
-    fields = spec_class.model_json_schema(ref_template="#/components/schemas/{model}")
-    fields.pop("$defs", None)
+    fields = spec_class.model_json_schema(ref_template="{model}")
+    fields = _inlined(fields, fields.pop("$defs", {}))
     choice = DatasetInputs.model_json_schema()
     form = {
         "type": "object",
@@ -35,6 +35,18 @@ def multipart_or_json(spec_class: type[Spec]) -> dict[str, Any]:
     ]
     content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": {"anyOf": bodies}}}
     return {"x-multipart": True, "requestBody": {"required": True, "content": content}}
+
+
+def _inlined(part: Any, definitions: dict[str, Any]) -> Any:
+    """Definitions in place of the references to them: this part of the document has no room for definitions."""
+    if isinstance(part, list):
+        return [_inlined(item, definitions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        rest = {name: value for name, value in part.items() if name != "$ref"}
+        return _inlined(definitions[part["$ref"]] | rest, definitions)
+    return {name: _inlined(value, definitions) for name, value in part.items()}
 
 
 def _body(needed: str, own: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:

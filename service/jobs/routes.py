@@ -13,6 +13,7 @@ from service.errors import (
     Invalid,
     MalformedJson,
     NotFound,
+    QuotaExceeded,
     TargetInvalid,
     UnknownBackbone,
     UnknownReference,
@@ -22,16 +23,22 @@ from service.jobs import actions
 from service.jobs.report import render_report
 from service.jobs.schemas import JobList, JobPlan, JobRead, Rerun, TrialList, TrialRead
 from service.problems import error_docs
+from service.quotas import ROOM_FOR_A_JOB
 from service.routing import door_router
 from service.specs.jobs import JobSpec
 from service.streaming import PAGE_POLICY, stream_artifact
 
 router = door_router("/jobs", "jobs")
-SUBMIT_ERRORS = (BudgetExceeded, Conflict, Invalid, MalformedJson, UnknownReference, UnknownBackbone, TargetInvalid,
-                 UnsupportedMediaType)  # fmt: skip
+SUBMIT_ERRORS = (BudgetExceeded, Conflict, Invalid, MalformedJson, QuotaExceeded, UnknownReference, UnknownBackbone,
+                 TargetInvalid, UnsupportedMediaType)  # fmt: skip
 
 
-@router.post("", status_code=201, responses={200: {"model": JobPlan}, **error_docs(*SUBMIT_ERRORS)})
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[ROOM_FOR_A_JOB],
+    responses={200: {"model": JobPlan}, **error_docs(*SUBMIT_ERRORS)},
+)
 async def submit_job(
     body: JobSpec, caller: Caller, desk: Waiting, nudges: Nudging, response: Response, dry_run: bool = False
 ) -> JobRead | JobPlan:
@@ -83,7 +90,9 @@ async def resume_job(job_id: str, caller: Caller, desk: Waiting, nudges: Nudging
     return await desk.settled(actions.read, caller.project_id, job_id)
 
 
-@router.post("/{job_id}/rerun", status_code=201, responses=error_docs(NotFound, *SUBMIT_ERRORS))
+@router.post(
+    "/{job_id}/rerun", status_code=201, dependencies=[ROOM_FOR_A_JOB], responses=error_docs(NotFound, *SUBMIT_ERRORS)
+)
 async def rerun_job(
     job_id: str, body: Rerun, caller: Caller, desk: Waiting, nudges: Nudging, response: Response
 ) -> JobRead:

@@ -16,6 +16,7 @@ from service.inputs.openapi import multipart_or_json
 from service.predictions import actions
 from service.predictions.schemas import PredictionList, PredictionRead
 from service.problems import error_docs
+from service.quotas import ROOM_FOR_AN_ANSWER
 from service.routing import door_router
 from service.specs.explanations import PredictionSpec
 
@@ -28,6 +29,7 @@ Accept = Annotated[str, Header(max_length=500)]
 
 @asked_of_models.post(
     "/{model_id}/predictions",
+    dependencies=[ROOM_FOR_AN_ANSWER],
     openapi_extra=multipart_or_json(PredictionSpec),
     response_model=PredictionRead,
     responses={**CSV_ANSWER, 202: {"model": PredictionRead}, **error_docs(*INPUT_ERRORS)},

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from service.store.leases import LeasedRows
@@ -40,6 +40,11 @@ class Datasets:
     def page(self, project_id: str, page: PageQuery) -> tuple[list[DatasetRow], str | None]:
         """A project's datasets, newest first."""
         return fetch_page(self._session, DatasetRow, [DatasetRow.project_id == project_id], page)
+
+    def total_bytes(self, project_id: str) -> int:
+        """What a project's uploads take."""
+        query = select(func.coalesce(func.sum(DatasetRow.size_bytes), 0)).where(DatasetRow.project_id == project_id)
+        return int(self._session.execute(query).scalar_one())
 
     def digests(self, among: Iterable[str]) -> set[str]:
         """Those of the given digests that a dataset of any project has."""

@@ -58,6 +58,11 @@ class Jobs:
         """A project's jobs, newest first."""
         return fetch_page(self._session, JobRow, [JobRow.project_id == project_id], page)
 
+    def queued(self, project_id: str) -> int:
+        """How many of a project's wait for their first trial to begin."""
+        query = select(func.count()).where(JobRow.project_id == project_id, JobRow.state == "queued")
+        return self._session.execute(query).scalar_one()
+
     def move(self, job_id: str, state: str, **values: Any) -> bool:
         """Moves a job along the state machine and appends the event; False when it stands elsewhere."""
         if state == "running":

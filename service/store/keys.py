@@ -1,6 +1,6 @@
 """Projects and API keys in the store. Only digests of secrets are kept."""
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.specs.base import new_id
@@ -17,12 +17,16 @@ class Keys:
 
     def project(self, name: str) -> ProjectRow:
         """The project of that name, made when it is new."""
-        row = self._session.scalars(select(ProjectRow).where(ProjectRow.name == name)).one_or_none()
+        row = self.named_project(name)
         if row is None:
             row = ProjectRow(id=new_id("prj"), name=name)
             self._session.add(row)
             self._session.flush()
         return row
+
+    def named_project(self, name: str) -> ProjectRow | None:
+        """The project of that name."""
+        return self._session.scalars(select(ProjectRow).where(ProjectRow.name == name)).one_or_none()
 
     def project_name(self, project_id: str) -> str:
         """A project's name."""
@@ -35,26 +39,45 @@ class Keys:
 
     def live(self, sha256: str) -> KeyRow | None:
         """The key with that digest, unless revoked or expired."""
-        query = select(KeyRow).where(
-            KeyRow.sha256 == sha256,
-            KeyRow.revoked_at.is_(None),
-            or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > now_seconds()),
-        )
+        return self._session.scalars(select(KeyRow).where(KeyRow.sha256 == sha256, _is_live())).one_or_none()
+
+    def lives(self, key_id: str) -> bool:
+        """Whether a key still opens anything."""
+        query = select(KeyRow.id).where(KeyRow.id == key_id, _is_live())
+        return self._session.execute(query).one_or_none() is not None
+
+    def find(self, project_id: str | None, key_id: str) -> KeyRow | None:
+        """One key of a project, or of any; locked, revoked ones too."""
+        query = select(KeyRow).where(KeyRow.id == key_id, *_within(project_id)).with_for_update()
         return self._session.scalars(query).one_or_none()
 
-    def find(self, key_id: str) -> KeyRow | None:
-        """A key by id, revoked ones too."""
-        return self._session.get(KeyRow, key_id)
+    def successor(self, key_id: str) -> str | None:
+        """The live key that was rotated from this one."""
+        return self._session.execute(select(KeyRow.id).where(KeyRow.replaces == key_id, _is_live())).scalar()
 
     def by_digest(self, sha256: str) -> KeyRow | None:
         """A key by digest, revoked ones too."""
         return self._session.scalars(select(KeyRow).where(KeyRow.sha256 == sha256)).one_or_none()
 
-    def page(self, page: PageQuery) -> tuple[list[KeyRow], str | None]:
-        """All keys, newest first."""
-        return fetch_page(self._session, KeyRow, [], page)
+    def page(self, project_id: str | None, page: PageQuery) -> tuple[list[KeyRow], str | None]:
+        """The keys of a project, or of all, newest first."""
+        return fetch_page(self._session, KeyRow, _within(project_id), page)
 
-    def revoke(self, row: KeyRow) -> None:
+    def expire(self, key_id: str, *, after_seconds: int) -> None:
+        """Ends a key after a while, unless it ends sooner by itself."""
+        soon = now_seconds() + float(after_seconds)
+        ends = update(KeyRow).where(KeyRow.id == key_id, or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > soon))
+        self._session.execute(ends.values(expires_at=soon).execution_options(synchronize_session=False))
+
+    def revoke(self, key_id: str) -> None:
         """Ends a key at once."""
-        row.revoked_at = now_seconds()
-        self._session.flush()
+        ends = update(KeyRow).where(KeyRow.id == key_id, KeyRow.revoked_at.is_(None)).values(revoked_at=now_seconds())
+        self._session.execute(ends.execution_options(synchronize_session=False))
+
+
+def _is_live() -> ColumnElement[bool]:
+    return KeyRow.revoked_at.is_(None) & or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > now_seconds())
+
+
+def _within(project_id: str | None) -> list[ColumnElement[bool]]:
+    return [] if project_id is None else [KeyRow.project_id == project_id]

@@ -1,6 +1,6 @@
 """Published models and their aliases in the store."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from service.store.engine import now_seconds
@@ -42,6 +42,11 @@ class Models:
     def page(self, project_id: str, page: PageQuery) -> tuple[list[ModelRow], str | None]:
         """A project's models, newest first."""
         return fetch_page(self._session, ModelRow, [ModelRow.project_id == project_id], page)
+
+    def total_bytes(self, project_id: str) -> int:
+        """What a project's models take."""
+        query = select(func.coalesce(func.sum(ModelRow.size_bytes), 0)).where(ModelRow.project_id == project_id)
+        return int(self._session.execute(query).scalar_one())
 
     def aliases_of(self, model_id: str) -> list[str]:
         """Names that point at a model."""

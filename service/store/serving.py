@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from service.store.leases import LeasedRows
@@ -40,6 +40,12 @@ class Servings(Generic[RowT]):
     def page(self, project_id: str, page: PageQuery) -> tuple[list[RowT], str | None]:
         """A project's, newest first."""
         return fetch_page(self._session, self._rows, [self._rows.project_id == project_id], page)
+
+    def pending(self, project_id: str) -> int:
+        """How many of a project's are not answered yet."""
+        waiting = self._rows.state.in_(("queued", "running"))
+        query = select(func.count()).where(self._rows.project_id == project_id, waiting)
+        return self._session.execute(query).scalar_one()
 
     def ids_of_model(self, model_id: str) -> list[str]:
         """All that was asked of a model."""

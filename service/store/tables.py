@@ -17,7 +17,7 @@ class ProjectRow(Row):
 
 
 class KeyRow(Owned, Row):
-    """An API key; only the digest of its secret is kept."""
+    """An API key; only the digest of its secret is kept. `replaces` is the key that it was rotated from."""
 
     __tablename__ = "api_keys"
     name: Mapped[str | None] = mapped_column(String(120))
@@ -25,6 +25,7 @@ class KeyRow(Owned, Row):
     scopes: Mapped[list[str]]
     expires_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
+    replaces: Mapped[str | None] = mapped_column(String(64))
 
 
 class DatasetRow(Owned, Labelled, Leased, Row):

@@ -161,9 +161,10 @@ def _servings(store: Store, project_id: str, model_id: str) -> tuple[str, str]:
     }
     spec = ExplanationSpec(method="shap").model_dump()
     explanation = ExplanationRow(id=new_id("exp"), spec=spec, result={"items": [item]}, **common)
-    picture = store.artifacts.write(png(), "image/png")
+    pictures = {name: store.artifacts.write(png(), "image/png") for name in ("items/0/0/overlay.png", "plots/bar.png")}
+    page = store.artifacts.write(b"<p>cat</p>", "text/html")
     with store.work() as work:
         work.predictions.add(prediction)
         work.explanations.add(explanation)
-        work.artifacts.attach({"items/0/0/overlay.png": picture}, explanation.id)
+        work.artifacts.attach({**pictures, "items/0/page.html": page}, explanation.id)
     return prediction.id, explanation.id
