@@ -93,13 +93,20 @@ class JobPlan(BaseModel):
 
 
 class EpochRead(BaseModel):
-    """One pass over the train split and the evaluation after it; losses are cross-entropies in nats."""
+    """One pass over the train split (of boosted trees, one round) and the evaluation after it.
+
+    Losses are cross-entropies in nats, or mean squared errors where values are learned; so are rmse, mae and r2, which
+    classes have not, in the units of the target.
+    """
 
     epoch: int
     train_loss: float | None
     validation_loss: float | None
     train_accuracy: float | None
     validation_accuracy: float | None
+    validation_rmse: float | None = None
+    validation_mae: float | None = None
+    validation_r2: float | None = None
     learning_rate: float
     seconds: float
 
