@@ -73,13 +73,14 @@ class SampledTrial(BaseModel):
 
 
 class CostEstimate(BaseModel):
-    """What a job costs at most."""
+    """What a job costs at most; pixels of images, tokens of texts, each as often as it is passed through."""
 
     trials: int
     epochs: int
     train_samples: int
     sample_passes: int
     pixels: int
+    tokens: int
 
 
 class JobPlan(BaseModel):
