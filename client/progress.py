@@ -15,12 +15,21 @@ from client.sse import Event
 
 STATE_STYLES = {"succeeded": "green", "failed": "red", "rejected": "red", "cancelled": "yellow", "running": "cyan"}
 SHOWN_TRIALS = 15
-COLUMNS = (
-    ("train_loss", "train loss", ".4f"),
-    ("validation_loss", "validation loss", ".4f"),
+LOWER_IS_BETTER = ("validation_loss", "validation_rmse", "validation_mae")
+Columns = tuple[tuple[str, str, str], ...]
+LOSSES: Columns = (("train_loss", "train loss", ".4f"), ("validation_loss", "validation loss", ".4f"))
+SECONDS: Columns = (("seconds", "seconds", ".1f"),)
+OF_CLASSES: Columns = (
+    *LOSSES,
     ("train_accuracy", "train accuracy", ".3f"),
     ("validation_accuracy", "validation accuracy", ".3f"),
-    ("seconds", "seconds", ".1f"),
+    *SECONDS,
+)
+OF_VALUES: Columns = (
+    *LOSSES,
+    ("validation_rmse", "validation rmse", ".4g"),
+    ("validation_r2", "validation r2", ".3f"),
+    *SECONDS,
 )
 
 
@@ -69,7 +78,7 @@ class SearchView:
 
     def best(self) -> int | None:
         """The number of the best trial that has succeeded."""
-        sign = 1.0 if self.metric == "validation_loss" else -1.0
+        sign = 1.0 if self.metric in LOWER_IS_BETTER else -1.0
         scores = {number: self._score(row) for number, row in self.rows.items() if row["state"] == "succeeded"}
         known = {number: sign * score for number, score in scores.items() if score is not None}
         return min(known, key=lambda number: (known[number], number), default=None)
@@ -149,11 +158,12 @@ class JobView:
         losses = [row["validation_loss"] for row in self.rows if row.get("validation_loss") is not None]
         table = Table(box=None, header_style="dim", pad_edge=False)
         table.add_column("epoch", justify="right")
-        for _, title, _ in COLUMNS:
+        columns = columns_of(self.rows[0])
+        for _, title, _ in columns:
             table.add_column(title, justify="right")
         for row in self.rows:
             is_best = bool(losses) and row.get("validation_loss") == min(losses)
-            cells = [_figure(row.get(name), form) for name, _, form in COLUMNS]
+            cells = [_figure(row.get(name), form) for name, _, form in columns]
             table.add_row(str(row["epoch"]), *cells, style="bold green" if is_best else None)
         return table
 
@@ -188,9 +198,14 @@ def _until_finished(view: JobView | SearchView, events: Iterable[Event]) -> Iter
             view.finish()
 
 
+def columns_of(epoch: Json) -> Columns:
+    """What is shown of epochs: of classes accuracies, of values errors."""
+    return OF_VALUES if epoch.get("validation_rmse") is not None else OF_CLASSES
+
+
 def epoch_line(data: Json) -> str:
     """One epoch in one line."""
-    figures = ", ".join(f"{title} {_figure(data.get(name), form)}" for name, title, form in COLUMNS)
+    figures = ", ".join(f"{title} {_figure(data.get(name), form)}" for name, title, form in columns_of(data))
     return f"epoch {data['epoch']}: {figures}"
 
 
@@ -211,6 +226,13 @@ def metrics_table(metrics: Json) -> Table:
         cells = [_figure(metrics[part].get(name), ".4f") for part in parts]
         table.add_row(name.replace("_", " "), *cells)
     return table
+
+
+def score_text(metrics: Json) -> str:
+    """What a model is worth on the test split in one figure: its accuracy, or of values r2."""
+    test = metrics.get("test") or {}
+    name = "accuracy" if "accuracy" in test else "r2"
+    return "" if test.get(name) is None else f"{name} {test[name]:.4f}"
 
 
 def diagnosis_text(diagnosis: Json) -> Text:
