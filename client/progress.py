@@ -11,26 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from client.errors import Json
+from client.figures import columns_of, epoch_line, figure
 from client.sse import Event
 
 STATE_STYLES = {"succeeded": "green", "failed": "red", "rejected": "red", "cancelled": "yellow", "running": "cyan"}
 SHOWN_TRIALS = 15
 LOWER_IS_BETTER = ("validation_loss", "validation_rmse", "validation_mae")
-Columns = tuple[tuple[str, str, str], ...]
-LOSSES: Columns = (("train_loss", "train loss", ".4f"), ("validation_loss", "validation loss", ".4f"))
-SECONDS: Columns = (("seconds", "seconds", ".1f"),)
-OF_CLASSES: Columns = (
-    *LOSSES,
-    ("train_accuracy", "train accuracy", ".3f"),
-    ("validation_accuracy", "validation accuracy", ".3f"),
-    *SECONDS,
-)
-OF_VALUES: Columns = (
-    *LOSSES,
-    ("validation_rmse", "validation rmse", ".4g"),
-    ("validation_r2", "validation r2", ".3f"),
-    *SECONDS,
-)
 
 
 class SearchView:
@@ -103,7 +89,7 @@ class SearchView:
             params = ", ".join(f"{path.rpartition('.')[2]} {_short(value)}" for path, value in row["params"].items())
             style = "bold green" if number == best else None
             table.add_row(str(number), state_text(row["state"]), str(len(row["epochs"])),
-                          _figure(self._score(row), ".4f"), params or "as written", style=style)  # fmt: skip
+                          figure(self._score(row), ".4f"), params or "as written", style=style)  # fmt: skip
         return table
 
 
@@ -163,7 +149,7 @@ class JobView:
             table.add_column(title, justify="right")
         for row in self.rows:
             is_best = bool(losses) and row.get("validation_loss") == min(losses)
-            cells = [_figure(row.get(name), form) for name, _, form in columns]
+            cells = [figure(row.get(name), form) for name, _, form in columns]
             table.add_row(str(row["epoch"]), *cells, style="bold green" if is_best else None)
         return table
 
@@ -198,41 +184,9 @@ def _until_finished(view: JobView | SearchView, events: Iterable[Event]) -> Iter
             view.finish()
 
 
-def columns_of(epoch: Json) -> Columns:
-    """What is shown of epochs: of classes accuracies, of values errors."""
-    return OF_VALUES if epoch.get("validation_rmse") is not None else OF_CLASSES
-
-
-def epoch_line(data: Json) -> str:
-    """One epoch in one line."""
-    figures = ", ".join(f"{title} {_figure(data.get(name), form)}" for name, title, form in columns_of(data))
-    return f"epoch {data['epoch']}: {figures}"
-
-
 def state_text(state: str) -> Text:
     """A state in its colour."""
     return Text(state, style=STATE_STYLES.get(state, "default"))
-
-
-def metrics_table(metrics: Json) -> Table:
-    """Test and validation figures beside those of always guessing the commonest class."""
-    table = Table(header_style="dim", box=None, pad_edge=False)
-    table.add_column("metric")
-    parts = [part for part in ("test", "validation", "baseline") if metrics.get(part)]
-    for part in parts:
-        table.add_column(part, justify="right")
-    figures = metrics[parts[0]] if parts else {}
-    for name in [name for name, value in figures.items() if isinstance(value, int | float)]:
-        cells = [_figure(metrics[part].get(name), ".4f") for part in parts]
-        table.add_row(name.replace("_", " "), *cells)
-    return table
-
-
-def score_text(metrics: Json) -> str:
-    """What a model is worth on the test split in one figure: its accuracy, or of values r2."""
-    test = metrics.get("test") or {}
-    name = "accuracy" if "accuracy" in test else "r2"
-    return "" if test.get(name) is None else f"{name} {test[name]:.4f}"
 
 
 def diagnosis_text(diagnosis: Json) -> Text:
@@ -251,9 +205,3 @@ def diagnosis_text(diagnosis: Json) -> Text:
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _figure(value: object, form: str) -> str:
-    if isinstance(value, float):
-        return format(value, form)
-    return str(value) if isinstance(value, int) else "-"

@@ -11,7 +11,8 @@ from rich.text import Text
 from client.api import Tunelens
 from client.commands.options import Connection
 from client.errors import Json, ProblemError
-from client.progress import diagnosis_text, metrics_table, score_text, state_text, view_of, watch
+from client.figures import metrics_table, score_text
+from client.progress import diagnosis_text, state_text, view_of, watch
 from client.reporting import console, listing, told_to_people
 
 app = typer.Typer(help="Submits, watches, cancels and lists jobs.", no_args_is_help=True)

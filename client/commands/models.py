@@ -9,7 +9,7 @@ from rich.text import Text
 
 from client.commands.options import Connection
 from client.errors import Json, ProblemError
-from client.progress import score_text
+from client.figures import score_text
 from client.reporting import console, listing, told_to_people
 
 Format = Literal["onnx", "torch_export"]
