@@ -16,6 +16,7 @@ from client.multipart import Multipart, Source
 from client.sse import Event
 from client.transport import Transport
 
+Modality = Literal["image", "text", "tabular"]
 MAX_WAIT_SECONDS = 60
 SETTLED_STATES = frozenset({"ready", "rejected", "succeeded", "failed", "cancelled", "paused"})
 PATHS = {
@@ -96,13 +97,19 @@ class Tunelens:
         self,
         file: Source,
         *,
-        modality: Literal["image"] = "image",
+        modality: Modality = "image",
+        options: Mapping[str, str | Mapping[str, str]] | None = None,
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
         wait_seconds: float = 0,
     ) -> Json:
-        """Uploads a zip of `<class>/<image>`; with `wait_seconds`, answers once it is checked."""
+        """Uploads a zip of `<class>/<image>`, a table or texts; with `wait_seconds`, answers once it is checked.
+
+        `options` are of tables `target`, `columns` (name → kind or `ignore`), `delimiter`; of texts `text`, `target`.
+        """
         fields: dict[str, str] = {"modality": modality}
+        for option, value in (options or {}).items():
+            fields[option] = value if isinstance(value, str) else json.dumps(dict(value))
         if name is not None:
             fields["name"] = name
         if metadata:

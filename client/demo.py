@@ -17,7 +17,8 @@ from client.api import Tunelens
 from client.digits import HeldBack, write_digits
 from client.embedded import Embedded, is_in_use
 from client.errors import Json, ProblemError, TunelensError
-from client.progress import JobView, diagnosis_text, metrics_table, watch
+from client.figures import metrics_table
+from client.progress import JobView, diagnosis_text, watch
 
 WANTED_ACCURACY = 0.97
 UPLOAD_WAIT_SECONDS = 60

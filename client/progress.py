@@ -11,17 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from client.errors import Json
+from client.figures import columns_of, epoch_line, figure
 from client.sse import Event
 
 STATE_STYLES = {"succeeded": "green", "failed": "red", "rejected": "red", "cancelled": "yellow", "running": "cyan"}
 SHOWN_TRIALS = 15
-COLUMNS = (
-    ("train_loss", "train loss", ".4f"),
-    ("validation_loss", "validation loss", ".4f"),
-    ("train_accuracy", "train accuracy", ".3f"),
-    ("validation_accuracy", "validation accuracy", ".3f"),
-    ("seconds", "seconds", ".1f"),
-)
+LOWER_IS_BETTER = ("validation_loss", "validation_rmse", "validation_mae")
 
 
 class SearchView:
@@ -69,7 +64,7 @@ class SearchView:
 
     def best(self) -> int | None:
         """The number of the best trial that has succeeded."""
-        sign = 1.0 if self.metric == "validation_loss" else -1.0
+        sign = 1.0 if self.metric in LOWER_IS_BETTER else -1.0
         scores = {number: self._score(row) for number, row in self.rows.items() if row["state"] == "succeeded"}
         known = {number: sign * score for number, score in scores.items() if score is not None}
         return min(known, key=lambda number: (known[number], number), default=None)
@@ -94,7 +89,7 @@ class SearchView:
             params = ", ".join(f"{path.rpartition('.')[2]} {_short(value)}" for path, value in row["params"].items())
             style = "bold green" if number == best else None
             table.add_row(str(number), state_text(row["state"]), str(len(row["epochs"])),
-                          _figure(self._score(row), ".4f"), params or "as written", style=style)  # fmt: skip
+                          figure(self._score(row), ".4f"), params or "as written", style=style)  # fmt: skip
         return table
 
 
@@ -149,11 +144,12 @@ class JobView:
         losses = [row["validation_loss"] for row in self.rows if row.get("validation_loss") is not None]
         table = Table(box=None, header_style="dim", pad_edge=False)
         table.add_column("epoch", justify="right")
-        for _, title, _ in COLUMNS:
+        columns = columns_of(self.rows[0])
+        for _, title, _ in columns:
             table.add_column(title, justify="right")
         for row in self.rows:
             is_best = bool(losses) and row.get("validation_loss") == min(losses)
-            cells = [_figure(row.get(name), form) for name, _, form in COLUMNS]
+            cells = [figure(row.get(name), form) for name, _, form in columns]
             table.add_row(str(row["epoch"]), *cells, style="bold green" if is_best else None)
         return table
 
@@ -188,29 +184,9 @@ def _until_finished(view: JobView | SearchView, events: Iterable[Event]) -> Iter
             view.finish()
 
 
-def epoch_line(data: Json) -> str:
-    """One epoch in one line."""
-    figures = ", ".join(f"{title} {_figure(data.get(name), form)}" for name, title, form in COLUMNS)
-    return f"epoch {data['epoch']}: {figures}"
-
-
 def state_text(state: str) -> Text:
     """A state in its colour."""
     return Text(state, style=STATE_STYLES.get(state, "default"))
-
-
-def metrics_table(metrics: Json) -> Table:
-    """Test and validation figures beside those of always guessing the commonest class."""
-    table = Table(header_style="dim", box=None, pad_edge=False)
-    table.add_column("metric")
-    parts = [part for part in ("test", "validation", "baseline") if metrics.get(part)]
-    for part in parts:
-        table.add_column(part, justify="right")
-    figures = metrics[parts[0]] if parts else {}
-    for name in [name for name, value in figures.items() if isinstance(value, int | float)]:
-        cells = [_figure(metrics[part].get(name), ".4f") for part in parts]
-        table.add_row(name.replace("_", " "), *cells)
-    return table
 
 
 def diagnosis_text(diagnosis: Json) -> Text:
@@ -229,9 +205,3 @@ def diagnosis_text(diagnosis: Json) -> Text:
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _figure(value: object, form: str) -> str:
-    if isinstance(value, float):
-        return format(value, form)
-    return str(value) if isinstance(value, int) else "-"

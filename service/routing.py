@@ -165,7 +165,9 @@ def _check_form(request: StrictRequest, route: APIRoute) -> None:
     form: FormData | None = getattr(request, "_form", None)
     if form is None or _also_json(request):
         return
-    known = {field.alias for field in route.dependant.body_params}
+    assert route.body_field is not None, "the route takes a form"
+    body = route.body_field.field_info.annotation  # a model of the parts that the route and its dependencies take
+    known = set(getattr(body, "model_fields", ()))
     names = [name for name, _ in form.multi_items()]
     faults = [Fault(("body",), "unknown-field", "a part of an unknown name")] if set(names) - known else []
     if len(set(names)) != len(names):

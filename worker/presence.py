@@ -5,7 +5,9 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.backbones.sources import weights_at_hand
+from service.specs.augmentation import MARIAN, WORDNET
+from worker.backbones.sources import WeightSources, find_pair, weights_at_hand
+from worker.data.texts.wordnet import wordnet_available
 from worker.runtime.context import Runtime
 
 log = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ class Presence:
         self._runtime = runtime
         self._over = threading.Event()
         trains = "train" in runtime.queues
-        self._weights = dict(weights_at_hand(runtime.weight_sources)) if trains else {}
+        self._weights = _at_hand(runtime.weight_sources) if trains else {}
 
     def start(self) -> None:
         """Says so at once, then again and again in a thread."""
@@ -44,3 +46,9 @@ class Presence:
     def _say(self) -> None:
         with self._runtime.store.work(quick=True) as work:
             work.workers.seen(self._runtime.worker_id, list(self._runtime.queues), self._weights)
+
+
+def _at_hand(sources: WeightSources) -> dict[str, str]:
+    """Backbones by name, and what changes of texts need."""
+    others = {WORDNET: wordnet_available(), MARIAN: find_pair(sources.directory) is not None}
+    return {**weights_at_hand(sources), **{name: "local" if found else "none" for name, found in others.items()}}

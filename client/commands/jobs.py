@@ -11,7 +11,8 @@ from rich.text import Text
 from client.api import Tunelens
 from client.commands.options import Connection
 from client.errors import Json, ProblemError
-from client.progress import diagnosis_text, metrics_table, state_text, view_of, watch
+from client.figures import metrics_table, score_text
+from client.progress import diagnosis_text, state_text, view_of, watch
 from client.reporting import console, listing, told_to_people
 
 app = typer.Typer(help="Submits, watches, cancels and lists jobs.", no_args_is_help=True)
@@ -90,16 +91,15 @@ def list_(context: typer.Context) -> None:
     """Lists jobs, newest first."""
     connection: Connection = context.obj
     with told_to_people(), connection.open() as tunelens:
-        table = listing("id", "state", "name", "done", "test accuracy", "model")
+        table = listing("id", "state", "name", "done", "test score", "model")
         for job in tunelens.browse("jobs"):
-            accuracy = ((job.get("metrics") or {}).get("test") or {}).get("accuracy")
             fraction = (job.get("progress") or {}).get("fraction")
             table.add_row(
                 job["id"],
                 state_text(job["state"]),
                 job.get("name") or "",
                 "" if fraction is None else f"{fraction:.0%}",
-                "" if accuracy is None else f"{accuracy:.4f}",
+                score_text(job.get("metrics") or {}),
                 job.get("model_id") or "",
             )
         console.print(table)

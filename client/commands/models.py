@@ -9,6 +9,7 @@ from rich.text import Text
 
 from client.commands.options import Connection
 from client.errors import Json, ProblemError
+from client.figures import score_text
 from client.reporting import console, listing, told_to_people
 
 Format = Literal["onnx", "torch_export"]
@@ -77,15 +78,14 @@ def models(context: typer.Context) -> None:
     """Lists trained models, newest first."""
     connection: Connection = context.obj
     with told_to_people(), connection.open() as tunelens:
-        table = listing("id", "backbone", "classes", "test accuracy", "aliases")
+        table = listing("id", "backbone or estimator", "classes", "test score", "aliases")
         for model in tunelens.browse("models"):
-            accuracy = ((model.get("metrics") or {}).get("test") or {}).get("accuracy")
-            backbone = model["backbone"]
+            learner = model["backbone"] or (model.get("estimator") or {}).get("kind") or ""
             table.add_row(
                 model["id"],
-                backbone if isinstance(backbone, str) else str(backbone.get("name")),
-                str(len(model["classes"])),
-                "" if accuracy is None else f"{accuracy:.4f}",
+                learner,
+                str(len(model["classes"]) or "-"),
+                score_text(model.get("metrics") or {}),
                 ", ".join(model.get("aliases") or []),
             )
         console.print(table)

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import File, Form, Query, Response, UploadFile
+from fastapi import Depends, File, Form, Query, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
-from service.datasets import actions
+from service.datasets import actions, samples
 from service.datasets.schemas import DatasetList, DatasetRead, SampleList
+from service.datasets.uploads import Upload
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import (
     ArchiveAmbiguous,
@@ -29,12 +30,32 @@ from service.errors import (
 from service.problems import error_docs
 from service.quotas import ROOM_FOR_AN_UPLOAD
 from service.routing import door_router
-from service.specs.archive_metadata import check_archive
-from service.specs.datasets import Manifest, Split
+from service.specs.datasets import Modality, Split
 
 router = door_router("/datasets", "datasets")
 ARCHIVE_ERRORS = (ArchiveUnsafePath, ArchiveSpecialFile, ArchiveEncrypted, ArchiveBomb, ArchiveAmbiguous,
                   ArchiveUnexpectedFile)  # fmt: skip
+
+
+def said_of_columns(
+    target: Annotated[
+        str | None, Form(description="Column to be learned: `label` of texts, the last one of tables unless given.")
+    ] = None,
+    text: Annotated[str | None, Form(description="Column with the texts, `text` unless given; text only.")] = None,
+    columns: Annotated[
+        str | None,
+        Form(
+            description="JSON object of columns whose kind is not to be inferred: numeric, categorical, boolean, "
+            "datetime, text, or ignore; tabular only."
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None, Form(description="Of a CSV file: comma, semicolon, tab or bar; tabular only.")
+    ] = None,
+) -> dict[str, str]:
+    """The fields that were sent."""
+    fields = {"target": target, "text": text, "columns": columns, "delimiter": delimiter}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @router.post(
@@ -63,16 +84,18 @@ async def upload_dataset(
     file: Annotated[
         UploadFile,
         File(
-            description="A zip of <class>/<image>, or <split>/<class>/<image>; metadata.csv may say more of each image."
+            description="image: a zip of <class>/<image>, or <split>/<class>/<image>; metadata.csv may say more of "
+            "each image. tabular: CSV (UTF-8, with a header) or Parquet. text: JSON Lines or CSV."
         ),
     ],
-    modality: Annotated[str, Form(max_length=20)],
+    modality: Annotated[Modality, Form()],
+    said: Annotated[dict[str, str], Depends(said_of_columns)],
     name: Annotated[str | None, Form()] = None,
     metadata: Annotated[str | None, Form(description="JSON object of strings")] = None,
 ) -> DatasetRead:
     """Uploads a dataset; its structure is checked before the answer, its contents after."""
-    upload = actions.Upload(file.file, modality, name, metadata)
-    dataset_id = await run_in_threadpool(actions.submit, store, nudges, caller.project_id, upload, check_archive)
+    upload = Upload(file.file, modality, name, metadata, said)
+    dataset_id = await run_in_threadpool(actions.submit, store, nudges, caller.project_id, upload)
     response.headers["Location"] = f"/v1/datasets/{dataset_id}"
     return await desk.settled(actions.read, caller.project_id, dataset_id)
 
@@ -95,7 +118,7 @@ def delete_dataset(dataset_id: str, work: Work, caller: Caller, cascade: bool = 
     actions.delete(work, caller.project_id, dataset_id, cascade=cascade)
 
 
-@router.get("/{dataset_id}/samples", responses=error_docs(NotFound, Conflict))
+@router.get("/{dataset_id}/samples", responses=error_docs(NotFound, Conflict, Invalid))
 def list_samples(
     dataset_id: str,
     store: Stored,
@@ -104,8 +127,7 @@ def list_samples(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[int, Query(ge=0)] = 0,
 ) -> SampleList:
-    """Samples of a ready dataset in archive order."""
+    """Samples of a ready dataset in the order of the upload; `split` is for images whose folders name one."""
     with store.read() as work:
-        artifact = actions.samples_artifact(work, caller.project_id, dataset_id)
-    manifest = Manifest.model_validate_json(store.artifacts.read_bytes(artifact))
-    return actions.list_samples(manifest, split, limit, cursor)
+        source = samples.find_source(work, caller.project_id, dataset_id)
+    return samples.list_samples(store, source, samples.SampleQuery(split, limit, cursor))

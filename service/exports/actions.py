@@ -1,6 +1,6 @@
 """Rules for exports."""
 
-from service.errors import NotFound
+from service.errors import Fault, Invalid, NotFound
 from service.exports.schemas import ExportList, ExportRead
 from service.queue import Nudges, after_commit
 from service.specs.exports import EXPORT_FILES, ExportFormat, ExportSpec
@@ -10,8 +10,18 @@ from service.store.tables import ExportRow, ModelRow
 
 
 def submit(work: UnitOfWork, nudges: Nudges, project_id: str, reference: str, spec: ExportSpec) -> tuple[str, str]:
-    """The id and the path of the model's export in that format, asked for now or before; raises `NotFound`."""
-    row, is_work = work.exports.ask(_find_model(work, project_id, reference), spec.format)
+    """The id and the path of the model's export in that format, asked for now or before.
+
+    Raises:
+        NotFound: no such model.
+        Invalid: it is no model of images.
+    """
+    model = _find_model(work, project_id, reference)
+    if model.problem != "image_classification":
+        rule = f"image_classification has exports; this model is of {model.problem}"
+        text = "Only models of images are exported; this one runs by its own artifacts."
+        raise Invalid(text, errors=[Fault(("body", "format"), "not-exported", rule)])
+    row, is_work = work.exports.ask(model, spec.format)
     path = f"/v1/models/{row.model_id}/exports/{row.format}"
     work.accepted(path)
     if is_work:

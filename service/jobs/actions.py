@@ -22,7 +22,8 @@ from service.store.pages import PageQuery
 from service.store.tables import JobRow, TrialRow
 
 TUNING_PLOTS = ("tuning_history", "parameter_importances", "parallel_coordinate")
-PICTURES = ("learning_curves", "confusion_matrix", "calibration", *TUNING_PLOTS)
+PICTURES = ("learning_curves", "confusion_matrix", "calibration", "predicted_against_actual", "residuals",
+            *TUNING_PLOTS)  # fmt: skip
 
 
 def dry_run(work: UnitOfWork, project_id: str, spec: JobSpec) -> JobPlan:

@@ -24,10 +24,22 @@ def idle_fields(spec: JobSpec) -> Iterator[Warning]:
         elsewhere = name in ("image_size", "max_tokens")
         if is_set and not elsewhere and used is not None and name not in used and spec.estimator is not None:
             yield Warning(code=_CODE, message=f"training.{name} does nothing for {spec.estimator.kind}.")
+    if spec.problem == "tabular_regression":
+        for name in ("class_weights", "label_smoothing"):
+            is_told = used is not None and name not in used
+            if getattr(spec.training, name) != TrainingSpec.model_fields[name].default and not is_told:
+                yield Warning(code=_CODE, message=f"training.{name} does nothing where values are learned.")
     if spec.training.image_size is not None and spec.problem != "image_classification":
         yield Warning(code=_CODE, message="training.image_size does nothing without images.")
     if spec.training.max_tokens is not None and spec.problem != "text_classification":
         yield Warning(code=_CODE, message="training.max_tokens does nothing without texts.")
+
+
+def overruled(asked: JobSpec, resolved: JobSpec) -> Iterator[Warning]:
+    """A warning for what was asked for in vain."""
+    epochs = asked.training.epochs
+    if resolved.estimator and "epochs" in asked.training.model_fields_set and epochs != resolved.training.epochs:
+        yield Warning(code=_CODE, message=f"training.epochs does nothing for {resolved.estimator.kind}: it has one.")
 
 
 def _of_backbone(backbone: BackboneSpec, training: TrainingSpec) -> Iterator[Warning]:

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from service.errors import BudgetExceeded, Conflict, Fault, Invalid, TargetInvalid, UnknownBackbone, UnknownReference
-from service.jobs.idle_fields import idle_fields
+from service.errors import Conflict, Fault, Invalid, TargetInvalid, UnknownBackbone, UnknownReference
+from service.jobs.costs import check_budget, cost_of
+from service.jobs.idle_fields import idle_fields, overruled
 from service.jobs.schemas import CostEstimate, JobPlan, SampledTrial
 from service.problems import invalid
 from service.specs.archive_paths import show_path
+from service.specs.augmentation import NEEDED_BY
 from service.specs.backbones import CATALOGUE, weights_known
 from service.specs.datasets import SPLITS, Modality, Warning
 from service.specs.jobs import NETWORK_PROBLEMS, JobSpec, SplitSpec
 from service.specs.points import early_params, trials_planned
-from service.specs.resolving import DatasetFacts, default_image_size, resolve
-from service.specs.search_space import backbones_of, edges_of, largest
+from service.specs.resolving import DatasetFacts, resolve
+from service.specs.search_space import edges_of
 from service.specs.space_faults import space_faults
 from service.specs.split_columns import split_columns
 from service.store import UnitOfWork
@@ -23,10 +25,6 @@ from service.store.tables import DatasetRow
 
 SMALL_TRAIN_SPLIT = 100
 SHOWN_TRIALS = 5
-MOST_PIXELS = 10**15
-"""Pixels of samples that a job may train on: 1,000 trials of 30 epochs over 600,000 samples of 224 x 224."""
-MOST_PASSES = 10**12
-"""Passes of samples, where there are no pixels: 1,000 trials of 1,000 epochs over a million."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +43,8 @@ class Plan:
 
     @property
     def cost(self) -> CostEstimate:
-        """At most: every trial, every epoch, the largest values of what is tuned."""
-        split, trials = self.spec.split, trials_planned(self.spec)
-        train = round(self.facts.samples * (1 - split.validation - split.test))
-        epochs: int = largest(self.spec, "training.epochs")
-        size = self._largest_size if self.spec.problem == "image_classification" else 0
-        passes = train * epochs * trials
-        return CostEstimate(trials=trials, epochs=epochs, train_samples=train, sample_passes=passes,
-                            pixels=passes * size * size)  # fmt: skip
-
-    @property
-    def _largest_size(self) -> int:
-        """Of a picture in any trial, in pixels per side; where none is said, backbones have their own."""
-        said = edges_of(self.spec, "training.image_size")
-        own = (
-            [default_image_size(name, self.facts.median_side) for name in backbones_of(self.spec)]
-            if None in said
-            else []
-        )
-        return max([*own, *(size for size in said if isinstance(size, int))])
+        """At most."""
+        return cost_of(self.spec, self.facts)
 
 
 def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
@@ -74,8 +55,9 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
         Conflict: the dataset is not ready.
         TargetInvalid: the dataset does not have what the problem or the split needs.
         UnknownBackbone: not in the catalogue, or its weights are not at hand.
-        Invalid: the spec does not fit the dataset, or the search space the spec.
-        BudgetExceeded: it costs more than `MOST_PIXELS` or `MOST_PASSES`.
+        Invalid: the spec does not fit the dataset, or the search space the spec, or no worker has what an augmentation
+            needs.
+        BudgetExceeded: as `check_budget`.
     """
     dataset = work.datasets.find(project_id, spec.dataset_id, lock=True)
     if dataset is None:
@@ -90,10 +72,9 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
     if resolved.backbone is not None:
         _check_backbone(work, resolved)
     _check_space(work, resolved)
-    planned = Plan(resolved, dataset, list(_warnings(resolved, facts)), facts)
-    if planned.cost.pixels > MOST_PIXELS or planned.cost.sample_passes > MOST_PASSES:
-        rule = f"trials x epochs x train samples must not pass {MOST_PASSES:.0e}, x pixels {MOST_PIXELS:.0e}"
-        raise BudgetExceeded("The job is too large.", errors=[Fault(("body",), "budget", rule)])
+    _check_augmentation(work, resolved)
+    planned = Plan(resolved, dataset, [*_warnings(resolved, facts), *overruled(spec, resolved)], facts)
+    check_budget(planned.cost)
     return planned
 
 
@@ -134,7 +115,10 @@ def _first_trials(spec: JobSpec) -> list[SampledTrial]:
 
 def _check_split(split: SplitSpec, dataset: DatasetRow, facts: DatasetFacts) -> None:
     if split.strategy == "predefined" and not facts.has_predefined_split:
-        fault = Fault(("body", "split", "strategy"), "predefined", "the archive has no train/validation/test folders")
+        rule = "the archive has no train/validation/test folders"
+        if dataset.modality != "image":
+            rule = "only archives of images name splits; take stratified, random, group or time"
+        fault = Fault(("body", "split", "strategy"), "predefined", rule)
         raise TargetInvalid("The dataset predefines no split.", errors=[fault])
     if split.strategy not in ("group", "time"):
         return
@@ -171,6 +155,18 @@ def _check_backbone(work: UnitOfWork, spec: JobSpec) -> None:
         message = f"pretrained weights at hand: {', '.join(usable)}{scratch}"
         detail = "The backbone's pretrained weights are not at hand here."
         raise UnknownBackbone(detail, errors=[Fault(where, "weights-not-at-hand", message)])
+
+
+def _check_augmentation(work: UnitOfWork, spec: JobSpec) -> None:
+    """Whether a worker that trains has what changes of texts need."""
+    at_hand = work.workers.weights()
+    faults = []
+    for name, (needs, rule) in NEEDED_BY.items():
+        is_used = any(edges_of(spec, f"augmentation.{name}"))
+        if is_used and at_hand.get(needs, "none") == "none":
+            faults.append(Fault(("body", "augmentation", name), "not-at-hand", rule))
+    if faults:
+        raise Invalid("No worker has what the augmentation needs.", errors=faults)
 
 
 def _warnings(spec: JobSpec, facts: DatasetFacts) -> Iterator[Warning]:

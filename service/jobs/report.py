@@ -9,7 +9,8 @@ from service.jobs.schemas import JobRead, TrialRead
 from service.specs.diagnosis import Diagnosis
 
 SHOWN_METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss",
-                 "expected_calibration_error")  # fmt: skip
+                 "expected_calibration_error", "rmse", "mae", "r2")  # fmt: skip
+"""Of classes or of values: those that a job has."""
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: #2f6fde; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -84,6 +85,8 @@ def _scores(metrics: dict[str, Any]) -> str:
     head = "".join(f"<th>{name}</th>" for name in [*columns, *(["test, 95 %"] if intervals else [])])
     rows = []
     for metric in SHOWN_METRICS:
+        if not any(metric in metrics[column] for column in columns):
+            continue
         values = "".join(f"<td>{_number(metrics[column].get(metric))}</td>" for column in columns)
         values += f"<td>{_range(intervals.get(metric))}</td>" if intervals else ""
         rows.append(f"<tr><td>{metric.replace('_', ' ')}</td>{values}</tr>")
@@ -125,11 +128,14 @@ def _params(trial: TrialRead) -> str:
 
 
 def _trial(trial: TrialRead) -> str:
-    head = "<tr><th>epoch</th><th>train loss</th><th>validation loss</th><th>validation accuracy</th><th>s</th></tr>"
+    is_regression = any(epoch.validation_rmse is not None for epoch in trial.epochs)
+    name = "validation_rmse" if is_regression else "validation_accuracy"
+    title = name.replace("_", " ")
+    head = f"<tr><th>epoch</th><th>train loss</th><th>validation loss</th><th>{title}</th><th>s</th></tr>"
     rows = [
         f"<tr{' class=best' if epoch.epoch == trial.best_epoch else ''}><td>{epoch.epoch}</td>"
         f"<td>{_number(epoch.train_loss)}</td><td>{_number(epoch.validation_loss)}</td>"
-        f"<td>{_number(epoch.validation_accuracy)}</td><td>{epoch.seconds:.1f}</td></tr>"
+        f"<td>{_number(getattr(epoch, name))}</td><td>{epoch.seconds:.1f}</td></tr>"
         for epoch in trial.epochs
     ]
     ended = f", stopped by {escape(trial.stopped_by)}" if trial.stopped_by else ""

@@ -124,6 +124,8 @@ def read_plot(
         "learning_curves",
         "confusion_matrix",
         "calibration",
+        "predicted_against_actual",
+        "residuals",
         "tuning_history",
         "parameter_importances",
         "parallel_coordinate",
@@ -133,7 +135,10 @@ def read_plot(
     caller: Caller,
     store: Stored,
 ) -> Response:
-    """A picture of a finished job, or the figures behind it; a search's importances need two trials that differ."""
+    """A picture of a finished job, or the figures behind it; a search's importances need two trials that differ.
+
+    Classes have a confusion matrix and a calibration, values predicted_against_actual and residuals.
+    """
     name = "curves.json" if (plot, form) == ("learning_curves", "json") else f"{plot}.{form}"
     return stream_artifact(store, actions.plot(work, caller.project_id, job_id, name), None)
 

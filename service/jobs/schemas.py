@@ -73,13 +73,14 @@ class SampledTrial(BaseModel):
 
 
 class CostEstimate(BaseModel):
-    """What a job costs at most."""
+    """What a job costs at most; pixels of images, tokens of texts, each as often as it is passed through."""
 
     trials: int
     epochs: int
     train_samples: int
     sample_passes: int
     pixels: int
+    tokens: int
 
 
 class JobPlan(BaseModel):
@@ -93,13 +94,20 @@ class JobPlan(BaseModel):
 
 
 class EpochRead(BaseModel):
-    """One pass over the train split and the evaluation after it; losses are cross-entropies in nats."""
+    """One pass over the train split (of boosted trees, one round) and the evaluation after it.
+
+    Losses are cross-entropies in nats, or mean squared errors where values are learned; so are rmse, mae and r2, which
+    classes have not, in the units of the target.
+    """
 
     epoch: int
     train_loss: float | None
     validation_loss: float | None
     train_accuracy: float | None
     validation_accuracy: float | None
+    validation_rmse: float | None = None
+    validation_mae: float | None = None
+    validation_r2: float | None = None
     learning_rate: float
     seconds: float
 

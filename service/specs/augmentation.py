@@ -8,6 +8,15 @@ from service.specs.base import Spec
 
 Policy = Literal["none", "light", "standard", "strong"]
 TEXT_TRANSFORMS = ("synonym_replacement", "random_deletion", "random_swap", "back_translation")
+WORDNET, MARIAN = "wordnet", "marian"
+NEEDED_BY = {
+    "synonym_replacement": (WORDNET, "no worker has WordNet (Debian: wordnet-base)"),
+    "back_translation": (
+        MARIAN,
+        "no worker has folders marian-en-<language> and marian-<language>-en in its directory of weights",
+    ),
+}
+"""What transforms need that workers may lack, by the name under which workers announce it, and what to say then."""
 
 
 class Augmentation(Spec):

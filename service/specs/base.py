@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-_NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL
-Name = Annotated[str, StringConstraints(max_length=120, strip_whitespace=True, pattern=_NO_NUL)]
-MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
-MetadataValue = Annotated[str, StringConstraints(max_length=500, pattern=_NO_NUL)]
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL
+Name = Annotated[str, StringConstraints(max_length=120, strip_whitespace=True, pattern=NO_NUL)]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
+MetadataValue = Annotated[str, StringConstraints(max_length=500, pattern=NO_NUL)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Prefix = Literal["prj", "key", "ds", "job", "trl", "mdl", "prd", "exp", "xpt", "art", "req"]

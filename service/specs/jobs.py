@@ -93,7 +93,13 @@ class BackboneSpec(Spec):
 class TrainingSpec(Spec):
     """Optimisation of one trial."""
 
-    epochs: int = Field(30, ge=1, le=1000)
+    epochs: int = Field(
+        30,
+        ge=1,
+        le=1000,
+        description="Unset, pretrained text backbones that are trained beyond the head have 5, gradient_boosting 300 "
+        "(its rounds); linear and random_forest always have 1.",
+    )
     batch_size: BatchSize = Field(
         32,
         description='"auto": the largest power of two that fits the memory, at most 1024 and a quarter of the train '
@@ -110,7 +116,11 @@ class TrainingSpec(Spec):
         "`learning_rate_finder.json` has its curve.",
     )
     backbone_learning_rate: float | None = Field(
-        None, gt=0.0, le=100.0, description="Of everything but the head; null follows `learning_rate`."
+        None,
+        gt=0.0,
+        le=100.0,
+        description="Of everything but the head; null follows `learning_rate`, and is 5e-5 where Adam trains a "
+        "pretrained text backbone (Devlin et al. 2019).",
     )
     layer_decay: float | None = Field(
         None,

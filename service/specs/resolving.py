@@ -8,10 +8,12 @@ from service.specs.backbones import CATALOGUE, DEFAULT_BACKBONES
 from service.specs.base import Spec
 from service.specs.datasets import Modality
 from service.specs.estimators import GradientBoostingSpec
-from service.specs.jobs import NETWORK_PROBLEMS, BackboneSpec, EarlyStoppingSpec, JobSpec, Problem
+from service.specs.jobs import NETWORK_PROBLEMS, BackboneSpec, EarlyStoppingSpec, JobSpec, Problem, TrainingSpec
 
 BOOSTING_ROUNDS, BOOSTING_RATE, BOOSTING_PATIENCE = 300, 0.1, 20
 ONE_EPOCH = ("linear", "random_forest")
+TEXT_EPOCHS, TEXT_RATE = 5, 5e-5
+"""Of pretrained transformers; Devlin et al. 2019, appendix A.3, take 2 to 4 epochs at 2e-5, 3e-5 or 5e-5."""
 Part = TypeVar("Part", bound=Spec)
 
 
@@ -85,18 +87,28 @@ def _network(spec: JobSpec, problem: Problem, facts: DatasetFacts) -> dict[str, 
     tuned = spec.tuning.space if spec.tuning else {}
     if "name" not in asked.model_fields_set:
         asked = _set(asked, name=DEFAULT_BACKBONES[problem])
+    training = _of_texts(spec.training, asked) if problem == "text_classification" else spec.training
     entry = CATALOGUE.get(asked.name)
     if entry is None or "backbone.name" in tuned:
-        return {"backbone": asked, "training": spec.training}
+        return {"backbone": asked, "training": training}
     weights = asked.weights or ("pretrained" if entry.has_pretrained_weights else "none")
-    training = spec.training
     if problem == "image_classification":
         size = training.image_size or default_image_size(asked.name, facts.median_side)
         training = _set(training, image_size=size)
     else:
-        longest = max(8, -(-facts.longest_tokens // 8) * 8)
-        training = _set(training, max_tokens=min(training.max_tokens or longest, entry.input_size))
+        most = training.max_tokens or tokens_needed(facts)
+        training = _set(training, max_tokens=min(most, entry.input_size))
     return {"backbone": _set(asked, weights=weights), "training": training}
+
+
+def _of_texts(training: TrainingSpec, asked: BackboneSpec) -> TrainingSpec:
+    """A pretrained body takes few and small steps, a new head as large ones as ever; SGD has other rates."""
+    if asked.trainable == "head" or asked.weights == "none":
+        return training
+    training = _default(training, epochs=TEXT_EPOCHS)
+    if training.optimizer == "sgd":
+        return training
+    return _set(training, backbone_learning_rate=training.backbone_learning_rate or TEXT_RATE)
 
 
 def _table(spec: JobSpec) -> dict[str, Any]:
@@ -116,6 +128,11 @@ def default_image_size(backbone: str, median_side: int) -> int:
     if entry.fixed_input_size or entry.source == "builtin":
         return entry.input_size
     return min(entry.input_size, max(96, -(-median_side // 32) * 32))
+
+
+def tokens_needed(facts: DatasetFacts) -> int:
+    """As many as the longest text has, rounded up to a multiple of 8."""
+    return max(8, -(-facts.longest_tokens // 8) * 8)
 
 
 def _default(part: Part, **values: object) -> Part:

@@ -8,13 +8,17 @@ from pydantic import ValidationError
 
 from service.errors import Fault
 from service.specs.base import Spec
-from service.specs.jobs import JobSpec
+from service.specs.jobs import JobSpec, Problem
 from service.specs.points import grid_size
 from service.specs.search_space import Axis, Params, applied, axes_of, axis_of, field_at
 from service.specs.tuning import Choice, Dimension, TuningSpec
 
 TUNABLE = ("backbone", "estimator", "training", "augmentation", "early_stopping")
 NOT_TUNABLE = ("early_stopping.monitor",)
+ONLY_OF: dict[str, Problem] = {
+    "training.image_size": "image_classification",
+    "training.max_tokens": "text_classification",
+}
 
 
 def space_faults(spec: JobSpec) -> list[Fault]:
@@ -37,6 +41,8 @@ def _path_fault(spec: JobSpec, path: str) -> Fault | None:
     names = path.split(".")
     if names[0] in JobSpec.model_fields and (names[0] not in TUNABLE or path in NOT_TUNABLE):
         return Fault(_at(path), "not-tunable", f"only fields of {', '.join(TUNABLE)} can be tuned")
+    if spec.problem != ONLY_OF.get(path, spec.problem):
+        return Fault(_at(path), "other-modality", f"only jobs of {ONLY_OF[path]} have it")
     part: Any = spec
     for name in names:
         if part is None:

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.specs.base import Spec
+from service.specs.base import NO_NUL, Spec
 
 ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "text"]
-ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+ColumnName = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
 NUMBER_KINDS: frozenset[ColumnKind] = frozenset({"numeric", "boolean", "datetime"})
 """Kept as numbers: booleans as 0 and 1, datetimes as seconds since 1970."""
 

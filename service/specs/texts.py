@@ -4,6 +4,14 @@ from pydantic import Field
 
 from service.specs.base import Spec
 from service.specs.datasets import ClassCount, ColumnProfile
+from service.specs.tables import ColumnName
+
+
+class TextOptions(Spec):
+    """What the owner says of an upload: the names of its columns."""
+
+    text: ColumnName = "text"
+    target: ColumnName = "label"
 
 
 class TextManifest(Spec):

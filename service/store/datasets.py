@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 
 from service.store.leases import LeasedRows
 from service.store.pages import PageQuery, fetch_page
-from service.store.tables import DatasetRow, JobRow
+from service.store.tables import ArtifactRow, DatasetRow, JobRow
 
 ARCHIVE = "archive"
 MANIFEST = "manifest.json"
 SAMPLES = "samples.parquet"
-"""The typed content of tables and texts, as validation wrote it."""
+"""Of tables and texts: their contents, typed, as validation has read them."""
 LIVE_JOB_STATES = ("queued", "running", "pausing", "paused", "cancelling")
 
 
@@ -47,8 +47,12 @@ class Datasets:
         return int(self._session.execute(query).scalar_one())
 
     def digests(self, among: Iterable[str]) -> set[str]:
-        """Those of the given digests that a dataset of any project has."""
-        return set(self._session.scalars(select(DatasetRow.digest).where(DatasetRow.digest.in_(among))))
+        """Those of the given digests that a dataset of any project has: of its upload, or of its samples."""
+        asked = set(among)
+        uploads = select(DatasetRow.digest).where(DatasetRow.digest.in_(asked))
+        owned = ArtifactRow.owner_id.is_not(None), ArtifactRow.name == SAMPLES
+        samples = select(ArtifactRow.sha256).where(ArtifactRow.sha256.in_(asked), *owned)
+        return {*self._session.scalars(uploads), *self._session.scalars(samples)}
 
     def jobs_of(self, dataset_id: str) -> list[JobRow]:
         """Every job that trains on it."""

@@ -14,7 +14,8 @@ from client.commands.jobs import assign
 from client.demo import DemoFailed, _expect, job_spec
 from client.digits import write_digits
 from client.errors import Json, ProblemError, TunelensError
-from client.progress import JobView, metrics_table, watch
+from client.figures import metrics_table
+from client.progress import JobView, watch
 from client.reporting import connect
 from client.sse import Event
 from service.specs.jobs import JobSpec

@@ -68,7 +68,7 @@ def test_a_deleted_dataset_leaves_nothing_in_the_cache(live: Live) -> None:
     job = live.client.submit_job(job_spec(dataset["id"], epochs=1))
     assert live.client.wait(job["id"], timeout_seconds=120)["state"] == "succeeded"
     folder = live.embedded.data_dir / "cache" / dataset["digest"].removeprefix("sha256:")
-    assert {path.name.partition("-")[0] for path in folder.iterdir()} == {"archive.zip", "pixels"}
+    assert {path.name.partition("-")[0] for path in folder.iterdir()} == {"archive", "pixels"}
     with live.http as http:
         assert http.delete(f"/v1/datasets/{dataset['id']}?cascade=true").status_code == 204
         until(lambda: not folder.exists())

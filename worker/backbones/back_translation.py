@@ -15,29 +15,11 @@ from tokenizers import Tokenizer
 from transformers import MarianMTModel
 
 from service.errors import ArtifactCorrupt
-from worker.backbones.sources import TEXT_FILES
+from worker.backbones.sources import Pair
 from worker.backbones.tokens import pad, read_tokenizer
 
-LANGUAGE = "en"
 MOST_TOKENS = 256
 _BATCH = 16
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The folders of two models: there and back."""
-
-    there: Path
-    back: Path
-
-
-def find_pair(directory: Path | None) -> Pair | None:
-    """The first whole pair `marian-en-<language>`, `marian-<language>-en` in `directory`, by the language's name."""
-    for there in sorted(directory.glob(f"marian-{LANGUAGE}-*")) if directory else []:
-        back = there.with_name(f"marian-{there.name.removeprefix(f'marian-{LANGUAGE}-')}-{LANGUAGE}")
-        if all((folder / file).is_file() for folder in (there, back) for file in TEXT_FILES):
-            return Pair(there, back)
-    return None
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ TORCHVISION_FILES: dict[str, str] = {
 
 TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 """What a transformer's folder has to hold; nothing else in it is read."""
+TRANSLATED = "en"
+"""The language of texts that are put into another one and back."""
 
 
 @dataclass(frozen=True)
@@ -125,3 +127,20 @@ def _text_availability(entry: Backbone, sources: WeightSources) -> Availability:
     if sources.cached_folder(entry.name):
         return "local"
     return "downloadable" if sources.allow_downloads else "none"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The folders of two MarianMT models: there and back."""
+
+    there: Path
+    back: Path
+
+
+def find_pair(directory: Path | None) -> Pair | None:
+    """The first whole pair `marian-en-<language>`, `marian-<language>-en` in `directory`, by the language's name."""
+    for there in sorted(directory.glob(f"marian-{TRANSLATED}-*")) if directory else []:
+        back = there.with_name(f"marian-{there.name.removeprefix(f'marian-{TRANSLATED}-')}-{TRANSLATED}")
+        if all((folder / file).is_file() for folder in (there, back) for file in TEXT_FILES):
+            return Pair(there, back)
+    return None

@@ -11,10 +11,10 @@ from service.specs.resolving import DatasetFacts
 from service.specs.search_space import trial_spec
 from service.specs.tuning import TuningSpec
 from service.store import Lease, UnitOfWork
-from service.store.datasets import ARCHIVE, MANIFEST
+from service.store.datasets import MANIFEST
 from service.store.tables import DatasetRow, TrialRow
 from worker.data.disk_cache import Entry
-from worker.runtime.archives import fetch_archive, read_manifest
+from worker.runtime.archives import fetch_archive, find_contents, read_manifest
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
 from worker.runtime.search import records_of
@@ -37,7 +37,6 @@ class Assignment:
     job_spec: JobSpec
     params: dict[str, object]
     dataset_id: str
-    dataset_digest: str
     spent_seconds: float
     seconds_left: float
 
@@ -60,7 +59,6 @@ def read_assignment(runtime: Runtime, lease: Lease) -> Assignment:
             job_spec=spec,
             params=dict(trial.params),
             dataset_id=job.dataset_id or "",
-            dataset_digest=job.dataset_digest,
             spent_seconds=trial.seconds,
             seconds_left=spec.limits.wall_seconds - work.jobs.run_seconds(job.id),
         )
@@ -79,7 +77,7 @@ def make_order(runtime: Runtime, lease: Lease, device: Device, assignment: Assig
     settings, store = runtime.settings, runtime.store
     with store.read() as work:
         dataset = work.session.get(DatasetRow, assignment.dataset_id)
-        archive = work.artifacts.find(assignment.dataset_id, ARCHIVE)
+        archive = find_contents(work, dataset.modality, dataset.id) if dataset else None
         manifest = work.artifacts.find(assignment.dataset_id, MANIFEST)
         to_beat = _to_beat(work, assignment)
     if dataset is None or archive is None or manifest is None:
@@ -87,13 +85,13 @@ def make_order(runtime: Runtime, lease: Lease, device: Device, assignment: Assig
     spec = _effective(assignment, dataset)
     scratch = settings.scratch / "trials" / lease.row_id
     scratch.mkdir(parents=True, exist_ok=True)
-    samples = read_manifest(store, manifest)
+    samples = read_manifest(store, dataset.modality, manifest)
     fetched = fetch_archive(store, archive, runtime.cache)
     order = TrialOrder(
         spec=spec,
         archive=fetched.path,
         manifest=samples,
-        dataset_digest=assignment.dataset_digest,
+        dataset_digest=archive.sha256,  # of one table, what was asked of its columns makes two datasets
         scratch=scratch,
         cache=runtime.cache,
         sources=runtime.weight_sources,

@@ -1,21 +1,28 @@
-"""One claimed dataset, looked through in a child: a decoder that crashes rejects the dataset and nothing else."""
+"""One claimed dataset, looked through in a child: a reader that crashes rejects the dataset and nothing else."""
 
 import logging
+import shutil
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from service.errors import ArtifactCorrupt, ImageCorrupt, LeaseLost
+from service.errors import ArtifactCorrupt, ImageCorrupt, Invalid, LeaseLost, ServiceError
+from service.specs.datasets import Modality
 from service.store import Lease
-from service.store.datasets import ARCHIVE, MANIFEST
-from worker.data.image_validation import ImageValidation
+from service.store.datasets import ARCHIVE, MANIFEST, SAMPLES
 from worker.runtime.archives import fetch_archive
-from worker.runtime.child import Order
+from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order
 from worker.runtime.context import Runtime
+from worker.runtime.exports import remove_left_behind
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
 from worker.runtime.work import ValidationOrder, work_validation
 
+if TYPE_CHECKING:
+    from worker.runtime.work import Validation
+
 log = logging.getLogger(__name__)
 WALL_SECONDS = 4 * 3600.0
+PARQUET = "application/vnd.apache.parquet"
 
 
 @dataclass
@@ -27,6 +34,9 @@ class ValidationRun:
 
     def __post_init__(self) -> None:
         self._row = HeldRow(self.runtime, "datasets", self.lease)
+        # Each claim has a folder of its own: whoever lost the row may still be writing.
+        self._scratch = self.runtime.settings.scratch / "datasets" / f"{self.lease.row_id}.{self.lease.token}"
+        self._modality: Modality = "image"
 
     def run(self) -> None:
         """Ends with the dataset ready or rejected, or back in the queue."""
@@ -35,19 +45,29 @@ class ValidationRun:
                 self._conclude(self._ending())
         except LeaseLost:
             log.info("dataset %s is gone, or somebody else's now", self.lease.row_id)
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove_left_behind(self._scratch.parent)
 
     def _ending(self) -> Ending:
         store = self.runtime.store
         with store.read() as work:
             artifact = work.artifacts.find(self.lease.row_id, ARCHIVE)
-        if artifact is None:
-            raise LeaseLost("The dataset was deleted.")
+            if artifact is None:
+                raise LeaseLost("The dataset was deleted.")
+            row = work.datasets.get(self.lease.row_id)
+            self._modality, options = row.modality, dict(row.options)
         try:
+            self._scratch.mkdir(parents=True)
             archive = fetch_archive(store, artifact, self.runtime.cache)
         except ArtifactCorrupt as error:
             return Crashed(error.detail)
+        except OSError as error:
+            log.exception("dataset %s cannot be prepared", self.lease.row_id)
+            return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
         with archive:
-            order = Order(ValidationOrder(archive.path))
+            samples, sources = self._scratch / SAMPLES, self.runtime.weight_sources
+            order = Order(ValidationOrder(self._modality, archive.path, options, samples, sources))
             return self._row.supervise(work_validation, order, wall_seconds=WALL_SECONDS)
 
     def _conclude(self, ending: Ending) -> None:
@@ -57,20 +77,31 @@ class ValidationRun:
             case Failed(problem):
                 self._row.finish("rejected", problem=problem)
             case Crashed(reason):
-                problem = ImageCorrupt(f"An image made the decoder fail. {reason}").to_problem()
-                self._row.charge(problem)
+                self._row.charge(_unreadable(self._modality, reason).to_problem())
             case GaveUp():
                 self._row.release()
 
-    def _accept(self, found: ImageValidation) -> None:
-        listing = self.runtime.store.artifacts.write(
-            found.manifest.model_dump_json(exclude_defaults=True).encode(), "application/json"
-        )
+    def _accept(self, found: "Validation") -> None:
+        """Stores what validation has written, then says so in one unit of work."""
+        artifacts = self.runtime.store.artifacts
+        document = found.manifest.model_dump_json(exclude_defaults=True).encode()
+        stored = {MANIFEST: artifacts.write(document, "application/json")}
+        if self._modality != "image":
+            with (self._scratch / SAMPLES).open("rb") as samples:
+                stored[SAMPLES] = artifacts.write(samples, PARQUET)
         with self.runtime.store.work() as work:
-            work.artifacts.attach({MANIFEST: listing}, self.lease.row_id)
+            work.artifacts.attach(stored, self.lease.row_id)
             work.datasets.leases.finish(
                 self.lease,
                 "ready",
                 profile=found.profile.model_dump(),
                 warnings=[warning.model_dump() for warning in found.warnings],
             )
+
+
+def _unreadable(modality: Modality, reason: str) -> ServiceError:
+    """What a dataset is rejected for that made its reader crash, again and again."""
+    if modality == "image":
+        return ImageCorrupt(f"An image made the decoder fail. {reason}")
+    kind = "table" if modality == "tabular" else "file of texts"
+    return Invalid(f"The {kind} made its reader fail. {reason}")

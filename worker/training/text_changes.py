@@ -4,8 +4,8 @@ import torch
 
 from service.errors import Fault, Invalid
 from service.specs.augmentation import Augmentation
-from worker.backbones.back_translation import BackTranslator, find_pair
-from worker.backbones.sources import WeightSources
+from worker.backbones.back_translation import BackTranslator
+from worker.backbones.sources import WeightSources, find_pair
 from worker.data.texts.augmentation import TextTransform, explicit_text
 from worker.data.texts.wordnet import WordNet, wordnet_available
 

@@ -10,8 +10,8 @@ from transformers import MarianConfig, MarianMTModel
 
 from service.errors import ArtifactCorrupt, Invalid
 from service.specs.augmentation import Augmentation
-from worker.backbones.back_translation import BackTranslator, Translator, find_pair
-from worker.backbones.sources import WeightSources
+from worker.backbones.back_translation import BackTranslator, Translator
+from worker.backbones.sources import WeightSources, find_pair
 from worker.training.text_changes import text_transform
 
 CPU = torch.device("cpu")

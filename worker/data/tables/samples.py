@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from service.specs.sample_columns import CLASS, DIGEST, VALUE
 from service.specs.tables import NUMBER_KINDS, ColumnSchema, TableManifest
 from worker.data.table import Table, Values
 from worker.data.tables.cells import Cells, Floats, NumberCells, TextCells
 from worker.data.tables.target import Target
 
-CLASS, VALUE, DIGEST = "\x00class", "\x00value", "\x00sha256"
-"""Names of our own columns; no upload's column can have them."""
-_GROUP_ROWS = 65_536
+_GROUP_ROWS, _GROUP_CELLS = 65_536, 4_000_000
+"""The most of a row group, which the API reads whole to show a page of samples."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TableSamples:
 
 
 def write_samples(path: Path, columns: dict[str, Cells], target: Target, digests: Sequence[str]) -> None:
-    """Features by kind, ignored columns as text, then the target and the digests; row groups of 65,536 rows."""
+    """Features by kind, ignored columns as text, then the target and the digests; in groups of rows."""
     fields = [pa.field(name, _type_of(cells)) for name, cells in columns.items()]
     ours: dict[str, tuple[pa.DataType, Any]] = {DIGEST: (pa.string(), digests)}
     if target.classes is not None:
@@ -48,9 +48,10 @@ def write_samples(path: Path, columns: dict[str, Cells], target: Target, digests
     if target.values is not None:
         ours[VALUE] = (pa.float64(), target.values)
     schema = pa.schema([*fields, *(pa.field(name, kind) for name, (kind, _) in ours.items())])
+    rows = max(1, min(_GROUP_ROWS, _GROUP_CELLS // len(schema)))
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for start in range(0, len(digests), _GROUP_ROWS):
-            part = slice(start, start + _GROUP_ROWS)
+        for start in range(0, len(digests), rows):
+            part = slice(start, start + rows)
             arrays = [_array(cells, part) for cells in columns.values()]
             arrays += [pa.array(values[part], kind) for kind, values in ours.values()]
             writer.write_table(pa.table(arrays, schema=schema))

@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from service.specs.sample_columns import CLASS, DIGEST, TEXT
 from service.specs.text_files import TextRow
 from service.specs.texts import TextManifest
 
-TEXT, CLASS, DIGEST = "\x00text", "\x00class", "\x00sha256"
-"""No upload can have columns of these names."""
+_GROUP_ROWS = 1024
+"""Of a row group, which the API reads whole to show a page of samples."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def write_samples(path: Path, rows: Sequence[TextRow], columns: Sequence[str]) -
         DIGEST: [digest_of(row.text) for row in rows],
     } | {name: [row.others.get(name) for row in rows] for name in columns}
     schema = pa.schema([(name, pa.string()) for name in table])
-    pq.write_table(pa.Table.from_pydict(table, schema=schema), path, compression="zstd")
+    pq.write_table(pa.Table.from_pydict(table, schema=schema), path, compression="zstd", row_group_size=_GROUP_ROWS)
 
 
 def read_texts(path: Path, manifest: TextManifest) -> TextSamples:
