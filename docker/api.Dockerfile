@@ -4,7 +4,7 @@ RUN python -m venv /opt/tunelens
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/tunelens/bin/pip install --disable-pip-version-check -c constraints.txt .
+    /opt/tunelens/bin/pip install --disable-pip-version-check -c constraints.txt '.[s3]'
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tunelens \

@@ -17,12 +17,11 @@ from service.settings import Settings
 from service.specs.base import new_id
 from service.store import Store
 from service.store.tables import KeyRow
+from service.weak_secrets import MIN_KEY_LENGTH, refuse_weak_secrets
 
 SCOPES = ("read", "write", "admin")
 PREFIX = "tl_"
 DEFAULT_PROJECT = "default"
-MIN_KEY_LENGTH = 24
-REFUSED_KEYS = frozenset({"changeme", "change-me", "admin", "password", "secret", "tunelens", "default"})
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,10 @@ def ensure_admin_key(store: Store, settings: Settings) -> Path | None:
         The file that holds a key made by this very call, else None.
 
     Raises:
-        ValueError: TUNELENS_ADMIN_KEY is empty, short or a well-known default.
+        ValueError: a secret of the deployment is weak.
     """
     given = settings.admin_key
-    if given is not None and (len(given) < MIN_KEY_LENGTH or given.lower() in REFUSED_KEYS):
-        raise ValueError(f"TUNELENS_ADMIN_KEY must be a secret of at least {MIN_KEY_LENGTH} characters")
+    refuse_weak_secrets(settings)
     path = settings.data_dir / "admin.key"
     made = None
     if given is None and not path.exists():

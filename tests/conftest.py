@@ -9,6 +9,7 @@ import pytest
 from service.store import Store
 from service.store.migrate import upgrade
 from tests.postgres import PostgresServer, binaries
+from tests.redis_server import RedisServer, is_installed
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,19 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
             pytest.fail("CI needs PostgreSQL's binaries (Debian: postgresql)")
         pytest.skip("PostgreSQL's binaries (initdb, postgres) are not installed")
     server = PostgresServer.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A server of this test run's own on a free port."""
+    if not is_installed():
+        if os.environ.get("CI"):
+            pytest.fail("CI needs redis-server (Debian: redis-server)")
+        pytest.skip("redis-server is not installed")
+    server = RedisServer()
+    server.start()
     yield server
     server.stop()
 

@@ -54,9 +54,7 @@ class Live:
 
     def learn(self, **fields: Any) -> dict[str, Any]:
         """Uploads squares and submits a job on them."""
-        dataset = self.client.upload_dataset(squares(), wait_seconds=60)
-        assert dataset["state"] == "ready", dataset
-        return self.client.submit_job(job_spec(dataset["id"], **fields))
+        return learn(self.client, **fields)
 
 
 @contextmanager
@@ -81,6 +79,13 @@ def live_service(data_dir: Path, *, tended: bool = True, **environment: str) -> 
                 embedded.supervisor.ask_to_stop()
                 tending.join()
             embedded.stop()
+
+
+def learn(client: Tunelens, *, each: int = 40, **fields: Any) -> dict[str, Any]:
+    """Uploads squares and submits a job on them."""
+    dataset = client.upload_dataset(squares(each), wait_seconds=60)
+    assert dataset["state"] == "ready", dataset
+    return client.submit_job(job_spec(dataset["id"], **fields))
 
 
 def job_spec(dataset_id: str, backbone: str = "small_cnn", **training: Any) -> dict[str, Any]:

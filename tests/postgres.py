@@ -59,12 +59,14 @@ class PostgresServer:
         server._wait()
         return server
 
-    def create_database(self) -> str:
-        """The URL of a fresh, empty database."""
+    def create_database(self, owner: str = "postgres") -> str:
+        """The URL of a fresh, empty database; the account is made if there is none."""
         name = f"tunelens_{next(_numbers)}"
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+            if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (owner,)).rowcount == 0:
+                connection.execute(f"CREATE ROLE {owner} LOGIN")
+            connection.execute(f"CREATE DATABASE {name} OWNER {owner}")
+        return f"postgresql://{owner}@127.0.0.1:{self.port}/{name}"
 
     def stop(self) -> None:
         self.process.terminate()

@@ -1,5 +1,6 @@
 """`python -m service.store.migrate`: brings the database to the newest schema."""
 
+import sys
 from pathlib import Path
 
 from alembic import command
@@ -9,6 +10,7 @@ from sqlalchemy import Engine
 import migrations
 from service.settings import Settings
 from service.store.engine import make_engine
+from service.weak_secrets import refuse_weak_secrets
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
@@ -24,5 +26,15 @@ def alembic_config(engine: Engine) -> Config:
     return config
 
 
+def main() -> None:
+    """What a deployment runs first; ends where a stranger could guess a secret."""
+    settings = Settings()
+    try:
+        refuse_weak_secrets(settings)
+    except ValueError as error:
+        sys.exit(str(error))
+    upgrade(make_engine(settings.database_url))
+
+
 if __name__ == "__main__":
-    upgrade(make_engine(Settings().database_url))
+    main()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from service.store.engine import now_seconds
@@ -35,6 +35,12 @@ class Workers:
         """Queues that some worker took work from lately."""
         query = select(WorkerRow.queues).where(WorkerRow.seen_at > now_seconds() - within_seconds)
         return {queue for queues in self._session.scalars(query) for queue in queues}
+
+    def seen_on(self, host: str, within_seconds: float) -> int:
+        """How many processes of one machine said lately that they live."""
+        here = WorkerRow.id.startswith(f"{host}:", autoescape=True)
+        query = select(func.count()).where(here, WorkerRow.seen_at > now_seconds() - within_seconds)
+        return int(self._session.execute(query).scalar_one())
 
     def weights(self) -> dict[str, str]:
         """The best that any known train worker has, by backbone; empty when none was ever seen."""

@@ -9,6 +9,8 @@ from service.errors import InsufficientScope, Unauthenticated
 from service.settings import Settings
 from service.store import Store
 
+GIVEN = "k0-a-key-that-somebody-has-chosen"
+
 
 def test_the_first_start_makes_a_key_and_the_second_keeps_it(sqlite_store: Store, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
@@ -30,7 +32,7 @@ def test_a_broken_key_file_opens_nothing(sqlite_store: Store, tmp_path: Path, co
         authenticate(sqlite_store, f"Bearer {content}")
 
 
-@pytest.mark.parametrize("given", ["", "changeme", "password", "x" * 23])
+@pytest.mark.parametrize("given", ["", "changeme", "password", new_secret()[:23], "changemechangemechangeme"])
 def test_s03_weak_keys_are_refused(sqlite_store: Store, tmp_path: Path, given: str) -> None:
     with pytest.raises(ValueError, match="TUNELENS_ADMIN_KEY"):
         ensure_admin_key(sqlite_store, Settings(data_dir=tmp_path, admin_key=given))
@@ -47,9 +49,9 @@ def test_what_is_no_key(sqlite_store: Store, header: str | None) -> None:
 
 
 def test_scopes_include_one_another(sqlite_store: Store, tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, admin_key="k" * 40)
+    settings = Settings(data_dir=tmp_path, admin_key=GIVEN)
     ensure_admin_key(sqlite_store, settings)
-    caller = authenticate(sqlite_store, "Bearer " + "k" * 40)
+    caller = authenticate(sqlite_store, f"Bearer {GIVEN}")
     for scope in ("read", "write", "admin"):
         caller.require(scope)
     with pytest.raises(InsufficientScope):
