@@ -11,6 +11,16 @@ with Tunelens("http://127.0.0.1:8000", key) as tunelens:
 
 from client.api import Tunelens
 from client.errors import DownloadCorrupt, NotSettled, ProblemError, TunelensError, Unreachable
+from client.inputs import Inputs
 from client.sse import Event
 
-__all__ = ["DownloadCorrupt", "Event", "NotSettled", "ProblemError", "Tunelens", "TunelensError", "Unreachable"]
+__all__ = [
+    "DownloadCorrupt",
+    "Event",
+    "Inputs",
+    "NotSettled",
+    "ProblemError",
+    "Tunelens",
+    "TunelensError",
+    "Unreachable",
+]

@@ -12,6 +12,7 @@ import httpx
 from client import streams
 from client.downloads import save
 from client.errors import Json, NotSettled
+from client.inputs import Inputs
 from client.multipart import Multipart, Source
 from client.sse import Event
 from client.transport import Transport
@@ -138,18 +139,30 @@ class Tunelens:
         """The job's events from `after` on, as they happen, to the last; survives lost connections."""
         return streams.follow(self._transport, _path(job_id), after=after)
 
-    def predict(self, model: str, files: Sequence[Source], *, wait_seconds: float = MAX_WAIT_SECONDS) -> Json:
-        """The classes of up to 64 images, in order. `model` is an id or an alias."""
+    def model(self, reference: str) -> Json:
+        """A model by id or alias."""
+        return self._transport.json("GET", f"/v1/models/{reference}")
+
+    def predict(self, model: str, inputs: Sequence[Source] | Inputs, *, wait_seconds: float = MAX_WAIT_SECONDS) -> Json:
+        """The model's answers, in the order of the inputs; a plain list is one of images.
+
+        `model` is an id or an alias.
+        """
+        asked = inputs if isinstance(inputs, Inputs) else Inputs(files=inputs)
         path = f"/v1/models/{model}/predictions"
-        return self._transport.json("POST", path, multipart=Multipart(files), headers=_prefer(wait_seconds))
+        return self._transport.json("POST", path, headers=_prefer(wait_seconds), **asked.to_request())
 
     def explain(
-        self, model: str, files: Sequence[Source], spec: Json, *, wait_seconds: float = MAX_WAIT_SECONDS
+        self, model: str, inputs: Sequence[Source] | Inputs, spec: Json, *, wait_seconds: float = MAX_WAIT_SECONDS
     ) -> Json:
         """Why the model answers as it does; `spec` names at least the `method`."""
-        body = Multipart(files, spec=spec)
+        asked = inputs if isinstance(inputs, Inputs) else Inputs(files=inputs)
         path = f"/v1/models/{model}/explanations"
-        return self._transport.json("POST", path, multipart=body, headers=_prefer(wait_seconds))
+        return self._transport.json("POST", path, headers=_prefer(wait_seconds), **asked.to_request(spec))
+
+    def csv(self, id_: str) -> bytes:
+        """A prediction, or an explanation of rows or texts, that has succeeded, as a table."""
+        return self._transport.request("GET", _path(id_), headers={"Accept": "text/csv"}).content
 
     def export(self, model: str, format: Literal["onnx", "torch_export"], *, wait_seconds: float = 0) -> Json:
         """The model's export in that format, made if there is none; `wait` for it, then `download` its artifact."""

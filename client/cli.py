@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from client.commands import datasets, jobs, models, serving
+from client.commands import asking, datasets, jobs, models, serving
 from client.commands.options import DEFAULT_DATA_DIR, Connection, DataDir
 
 app = typer.Typer(
-    help="Fine-tunes pretrained image networks and explains what they answer.",
+    help="Trains models on images, tables and texts, and explains what they answer.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -19,8 +19,8 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(jobs.app, name="jobs")
 app.command()(models.models)
 app.command()(models.backbones)
-app.command()(models.predict)
-app.command()(models.explain)
+app.command()(asking.predict)
+app.command()(asking.explain)
 app.command()(models.export)
 
 

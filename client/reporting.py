@@ -14,7 +14,7 @@ from rich.text import Text
 
 from client.api import Tunelens
 from client.embedded import running_url
-from client.errors import ProblemError, TunelensError
+from client.errors import Json, ProblemError, TunelensError
 from client.supervisor import StartFailed, StopAsked
 
 INTERRUPTED = 130
@@ -46,6 +46,13 @@ def fail(message: str, *, title: str) -> None:
     """Shows the message and exits with 1."""
     error_console.print(Panel(Text(message), title=title, title_align="left", border_style="red", expand=False))
     raise typer.Exit(1)
+
+
+def succeeded(resource: Json) -> Json:
+    """The resource; raises `ProblemError` for what failed."""
+    if resource["state"] != "succeeded":
+        raise ProblemError(resource.get("problem") or {"title": f"{resource.get('id', 'It')} is {resource['state']}"})
+    return resource
 
 
 def listing(*columns: str) -> Table:

@@ -25,3 +25,6 @@ class Connection:
     def open(self) -> Tunelens:
         """A client; raises `TunelensError` when there is no key."""
         return connect(self.url, self.key, self.data_dir)
+
+
+Model = Annotated[str, typer.Argument(help="A model's id, mdl_…, or an alias.")]

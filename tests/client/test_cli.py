@@ -147,7 +147,8 @@ def test_a_cancelled_job_is_waited_for(service: FakeService) -> None:
 def test_an_explanation_becomes_a_picture_beside_the_image(service: FakeService, tmp_path: Path) -> None:
     image = tmp_path / "cat.jpg"
     image.write_bytes(b"\xff\xd8")
-    targets = [{"label": "cat", "overlay_url": "/v1/explanations/exp_1/items/0/cat/overlay.png"}]
+    url = "/v1/explanations/exp_1/items/0/cat/overlay.png"
+    targets = [{"label": "cat", "overlay_url": url, "attributions": {"height": 1, "width": 1, "values": [[0.0]]}}]
     explained = {"id": "exp_1", "state": "succeeded", "items": [{"targets": targets}]}
     answers: list[Answer] = [answer(explained), httpx.Response(200, content=b"png")]
     result = run(service, "explain", "mdl_1", str(image), "--method", "shap", "--target", "cat", answers=answers)
@@ -159,7 +160,7 @@ def test_an_explanation_becomes_a_picture_beside_the_image(service: FakeService,
 def test_a_prediction_names_each_image(service: FakeService, tmp_path: Path) -> None:
     image = tmp_path / "cat.jpg"
     image.write_bytes(b"\xff\xd8")
-    predicted = {"id": "prd_1", "state": "succeeded", "items": [{"label": "cat", "probability": 0.93}]}
+    predicted = {"id": "prd_1", "state": "succeeded", "items": [{"index": 0, "label": "cat", "probability": 0.93}]}
     result = run(service, "predict", "pets-model", str(image), answers=[answer(predicted)])
     assert "0.9300" in result.output
     assert service.requests[0].url.path == "/v1/models/pets-model/predictions"
