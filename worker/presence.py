@@ -20,7 +20,7 @@ class Presence:
         self._runtime = runtime
         self._over = threading.Event()
         trains = "train" in runtime.queues
-        self._weights = _at_hand(runtime.weight_sources) if trains else {}
+        self._weights = announced(runtime.weight_sources) if trains else {}
 
     def start(self) -> None:
         """Says so at once, then again and again in a thread."""
@@ -48,7 +48,7 @@ class Presence:
             work.workers.seen(self._runtime.worker_id, list(self._runtime.queues), self._weights)
 
 
-def _at_hand(sources: WeightSources) -> dict[str, str]:
-    """Backbones by name, and what changes of texts need."""
+def announced(sources: WeightSources) -> dict[str, str]:
+    """What this machine has: weights by backbone, and what changes of texts need."""
     others = {WORDNET: wordnet_available(), MARIAN: find_pair(sources.directory) is not None}
     return {**weights_at_hand(sources), **{name: "local" if found else "none" for name, found in others.items()}}

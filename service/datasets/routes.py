@@ -130,4 +130,4 @@ def list_samples(
     """Samples of a ready dataset in the order of the upload; `split` is for images whose folders name one."""
     with store.read() as work:
         source = samples.find_source(work, caller.project_id, dataset_id)
-    return samples.list_samples(store, source, samples.SampleQuery(split, limit, cursor))
+    return samples.list_samples(store.artifacts, source, samples.SampleQuery(split, limit, cursor))

@@ -13,8 +13,9 @@ from service.specs.datasets import Manifest, Modality
 from service.specs.sample_columns import CLASS, DIGEST, TEXT, VALUE
 from service.specs.tables import TableManifest
 from service.specs.texts import TextManifest
-from service.store import Artifact, Store, UnitOfWork
+from service.store import Artifact, UnitOfWork
 from service.store.artifact_file import ArtifactFile
+from service.store.artifacts import ArtifactStore
 from service.store.datasets import MANIFEST, SAMPLES
 
 
@@ -47,20 +48,20 @@ def find_source(work: UnitOfWork, project_id: str, dataset_id: str) -> Source:
     return Source(row.modality, manifest, samples)
 
 
-def list_samples(store: Store, source: Source, query: SampleQuery) -> SampleList:
+def list_samples(artifacts: ArtifactStore, source: Source, query: SampleQuery) -> SampleList:
     """One page, in the order of the upload.
 
     Raises:
         Invalid: a split of rows or texts, which a job deals and the upload does not name.
     """
-    manifest = store.artifacts.read_bytes(source.manifest)
+    manifest = artifacts.read_bytes(source.manifest)
     if source.modality == "image":
         return _images(Manifest.model_validate_json(manifest), query)
     if query.split is not None:
         rule = "uploads of rows and texts name no split; each job deals its own, in split.json of its model"
         raise Invalid("The dataset has no splits.", errors=[Fault(("query", "split"), "no-split", rule)])
     assert source.samples is not None, "it was written with the manifest"
-    file = ArtifactFile(store.artifacts, source.samples)
+    file = ArtifactFile(artifacts, source.samples)
     if source.modality == "tabular":
         return _rows(TableManifest.model_validate_json(manifest), file, query)
     return _texts(TextManifest.model_validate_json(manifest), file, query)

@@ -55,6 +55,54 @@ def test_an_upload_says_what_was_found(service: FakeService, tmp_path: Path) -> 
     assert "class-imbalance: few cats" in result.output
 
 
+TABLE = {
+    **DATASET,
+    "modality": "tabular",
+    "profile": {
+        "rows": 12,
+        "columns": [
+            {"name": name, "kind": kind} for name, kind in (("n", "numeric"), ("x", "numeric"), ("id", "ignore"))
+        ],
+        "target": {"name": "label", "classes": {"a": 5, "b": 7}, "minimum": None, "maximum": None},
+    },
+}
+VALUES = {**TABLE["profile"], "target": {"name": "y", "classes": {}, "minimum": -1.0, "maximum": 2.5}}
+TEXTS = {**DATASET["profile"], "median_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "profile", "sent", "shown"),
+    [
+        ("a.csv", ["--target", "label", "--column", "n=numeric", "--column", "a=b=ignore"], TABLE["profile"],
+         ["tabular", "label", '{"n": "numeric", "a=b": "ignore"}'],
+         "12 rows; target label: a (5), b (7); columns: 2 numeric, 1 ignored"),
+        ("a.parquet", [], VALUES, ["tabular"], "12 rows; target y: -1 to 2.5;"),
+        ("a.jsonl", [], TEXTS, ["text"], "3 texts of cat (1), dog (2)"),
+        ("a.csv", ["--text", "note"], TEXTS, ["text", "note"], "3 texts of cat (1), dog (2)"),
+        ("a.csv", ["--modality", "text"], TEXTS, ["text"], "3 texts of cat (1), dog (2)"),
+    ],
+)  # fmt: skip
+def test_tables_and_texts_are_uploaded(
+    name: str, arguments: list[str], profile: object, sent: list[str], shown: str, service: FakeService, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"n,label")
+    answers: list[Answer] = [answer({**DATASET, "profile": profile}, 201)]
+    result = run(service, "datasets", "upload", str(path), *arguments, answers=answers)
+    assert result.exit_code == 0, result.output
+    assert shown in result.output
+    for value in sent:
+        assert f"\r\n\r\n{value}\r\n".encode() in service.bodies[0]
+
+
+def test_a_kind_needs_a_column(service: FakeService, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"n,label")
+    result = run(service, "datasets", "upload", str(path), "--column", "numeric", answers=[])
+    assert result.exit_code == 2
+    assert "NAME=KIND" in result.output
+
+
 def test_a_rejected_upload_says_why(service: FakeService, tmp_path: Path) -> None:
     archive = tmp_path / "pets.zip"
     archive.write_bytes(b"PK")
@@ -117,6 +165,7 @@ def test_a_failed_job_is_a_failed_command(service: FakeService) -> None:
     ("arguments", "resource", "shown"),
     [
         (["datasets", "list"], DATASET, [DATASET["id"], "ready", "pets"]),
+        (["datasets", "list"], TABLE, [DATASET["id"], "tabular", "pets", "12", "2"]),
         (["jobs", "list"], JOB, [JOB["id"], JOB["model_id"], "0.7500", "100%"]),
         (
             ["models"],

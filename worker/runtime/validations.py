@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from service.specs.datasets import Modality
 from service.store import Lease
 from service.store.datasets import ARCHIVE, MANIFEST, SAMPLES
 from worker.runtime.archives import fetch_archive
-from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order
+from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
 from worker.runtime.context import Runtime
 from worker.runtime.exports import remove_left_behind
 from worker.runtime.held_row import HeldRow
@@ -27,10 +28,11 @@ PARQUET = "application/vnd.apache.parquet"
 
 @dataclass
 class ValidationRun:
-    """Validates one dataset under its lease."""
+    """Validates one dataset under its lease; `work` is what the child does."""
 
     runtime: Runtime
     lease: Lease
+    work: Callable[[ValidationOrder, Reporter], object] = work_validation
 
     def __post_init__(self) -> None:
         self._row = HeldRow(self.runtime, "datasets", self.lease)
@@ -68,7 +70,7 @@ class ValidationRun:
         with archive:
             samples, sources = self._scratch / SAMPLES, self.runtime.weight_sources
             order = Order(ValidationOrder(self._modality, archive.path, options, samples, sources))
-            return self._row.supervise(work_validation, order, wall_seconds=WALL_SECONDS)
+            return self._row.supervise(self.work, order, wall_seconds=WALL_SECONDS)
 
     def _conclude(self, ending: Ending) -> None:
         match ending:

@@ -10,6 +10,7 @@ from pathlib import Path
 from service.errors import Diverged, ExportFailed, Stopped
 from worker.exporting.order import ExportOrder
 from worker.runtime.child import Reporter
+from worker.runtime.work import ValidationOrder
 
 
 def say_and_return(payload: int, reporter: Reporter) -> int:
@@ -92,3 +93,12 @@ def write_and_wait(order: ExportOrder, reporter: Reporter) -> Path:
 
 def refuse_to_export(order: ExportOrder, reporter: Reporter) -> Path:
     raise ExportFailed("The network cannot be written as ONNX.")
+
+
+def fill_and_wait(order: ValidationOrder, reporter: Reporter) -> None:
+    """Writes samples, and stops when asked."""
+    order.samples.write_bytes(b"half of them")
+    while not reporter.stop_requested():
+        reporter.progress(0, 0.5)
+        time.sleep(0.02)
+    raise Stopped("asked")
