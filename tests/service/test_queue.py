@@ -59,7 +59,9 @@ def test_each_message_is_taken_whole_and_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://:secret@127.0.0.1:1/0"])
-def test_a_broker_that_is_away_is_no_error(url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_s11_a_broker_that_is_away_is_no_error_and_its_secret_not_logged(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     nudges = CeleryNudges(Settings(data_dir=tmp_path, broker_url=url))
     nudges.nudge(RUN_TRIALS)
     assert not nudges.broker_answers()
@@ -67,7 +69,7 @@ def test_a_broker_that_is_away_is_no_error(url: str, tmp_path: Path, caplog: pyt
     assert "secret" not in caplog.text
 
 
-def test_only_json_travels_and_nothing_is_kept(tmp_path: Path) -> None:
+def test_s35_only_json_travels_and_nothing_is_kept(tmp_path: Path) -> None:
     conf = make_celery(Settings(data_dir=tmp_path)).conf
     assert (conf.task_serializer, conf.accept_content, conf.result_accept_content) == ("json", ["json"], ["json"])
     assert (conf.result_backend, conf.task_acks_late, conf.worker_prefetch_multiplier) == (None, False, 1)
