@@ -10,6 +10,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 BUSY_TIMEOUT_MS = 10_000
+POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 30, "hide_parameters": True}
+"""Parameters are what clients wrote: errors, and so logs, do not repeat them."""
 
 
 class now_seconds(FunctionElement[float]):
@@ -43,10 +45,10 @@ def make_engine(database_url: str) -> Engine:
         # PgBouncer in transaction mode loses prepared statements.
         arguments = {"prepare_threshold": None, "connect_timeout": 5}
         url = url.set(drivername="postgresql+psycopg")
-        return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=30, connect_args=arguments)
+        return create_engine(url, pool_pre_ping=True, **POOL, connect_args=arguments)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=20, max_overflow=30, connect_args={"check_same_thread": False})
+    engine = create_engine(url, **POOL, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
