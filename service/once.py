@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from service.errors import Fault, IdempotencyInFlight, IdempotencyMismatch, Invalid
+from service.errors import Fault, IdempotencyInFlight, IdempotencyMismatch, Invalid, NotFound
 from service.store import Store
 from service.store.idempotency import in_flight
 from service.store.tables import IdempotencyRow
@@ -67,27 +67,31 @@ async def _replay(request: Request, first: IdempotencyRow, fingerprint: str) -> 
         return Response(first.body, status_code=first.status, headers={**(first.headers or {}), **REPLAYED})
     if first.location is None:
         raise IdempotencyInFlight("The first request with this idempotency key has not been answered yet.")
-    body = await _read(request, first.location)
+    found, body = await _read(request, first.location)
+    if found != 200:
+        raise NotFound("What the first request with this idempotency key had accepted is gone.")
     headers = {"Location": first.location, "Content-Type": "application/json", **REPLAYED}
     return Response(body, status_code=request.scope["route"].status_code or 200, headers=headers)
 
 
-async def _read(request: Request, path: str) -> bytes:
-    """The body of GET `path` as this caller gets it."""
+async def _read(request: Request, path: str) -> tuple[int, bytes]:
+    """Status and body of GET `path` as this caller gets them."""
     kept = [(name, value) for name, value in request.scope["headers"] if name in (b"host", b"authorization")]
     same = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path")
     scope = {name: request.scope[name] for name in same if name in request.scope}
     scope |= {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": kept}
     pieces: list[bytes] = []
+    statuses: list[int] = []
 
     async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
         pieces.append(message.get("body", b""))
+        statuses.append(message.get("status", 0))
 
     await request.app(scope, receive, send)
-    return b"".join(pieces)
+    return statuses[0], b"".join(pieces)
 
 
 def _without_secrets(request: Request, body: bytes) -> bytes:

@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from service.errors import BadRange, Conflict, Fault, Invalid, ServiceError, Unavailable
+from service.errors import BadRange, Conflict, Fault, Invalid, ServiceError, Unavailable, UploadTimeout
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +145,7 @@ def _headers_of(error: ServiceError) -> dict[str, str]:
 
 
 TOLD_AS: dict[type[Exception], ServiceError] = {
+    ClientDisconnect: UploadTimeout("The client went away before the body was whole."),
     OperationalError: Unavailable("The database does not answer."),
     PoolTimeout: Unavailable("The database has no connection to spare."),
     DataError: Invalid("The request holds text that cannot be kept."),

@@ -7,17 +7,20 @@ from typing import Any, ClassVar
 from fastapi.routing import APIRoute, APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.auth import Caller, authenticate
-from service.errors import BadInput, Fault, Invalid, MalformedJson, UnsupportedMediaType
+from service.errors import BadInput, Fault, Invalid, MalformedJson, TooManyItems, UnsupportedMediaType
 from service.once import Handler, answer_once
 from service.rates import Rates
+from service.specs.explanations import MAX_INPUTS
 
 MAX_DEPTH = 32
 MAX_INTEGER_DIGITS = 19
-MAX_FORM_FILES = 1000
+MAX_FORM_FILES = MAX_INPUTS + 1
+"""The spec may come as a file as well."""
 MAX_FORM_FIELDS = 16
 
 
@@ -156,6 +159,10 @@ async def _read_form(request: StrictRequest) -> None:
             f"{name}{part if isinstance(part, str) else part.filename}".encode()
     except ClientDisconnect:
         raise
+    except HTTPException as error:
+        if _also_json(request) and error.detail.startswith("Too many files"):
+            raise TooManyItems(f"At most {MAX_INPUTS} inputs are taken in one request.") from error
+        raise MalformedMultipart("The multipart body cannot be parsed, or has too many parts.") from error
     except (ValueError, KeyError, AssertionError) as error:
         raise MalformedMultipart("The multipart body cannot be parsed.") from error
 

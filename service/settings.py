@@ -29,13 +29,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TUNELENS_", extra="ignore", populate_by_name=True)
 
     data_dir: Path = Path("data")
-    database_url: str = Field("", validation_alias="DATABASE_URL")
-    broker_url: str = Field("filesystem://localhost", validation_alias="BROKER_URL")
-    artifacts_url: str = Field("sql:", validation_alias="ARTIFACTS_URL")
+    database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
+    broker_url: str = Field("filesystem://localhost", validation_alias="BROKER_URL", repr=False)
+    artifacts_url: str = Field("sql:", validation_alias="ARTIFACTS_URL", repr=False)
     scratch_dir: Path | None = None
     weights_dir: Path | None = None
     weights_downloads: bool = False
-    admin_key: str | None = None
+    admin_key: str | None = Field(None, repr=False)
     allowed_hosts: str = "localhost,127.0.0.1,[::1],testserver,api"
 
     max_upload_bytes: int = 2 * 1024**3

@@ -86,7 +86,7 @@ class Sweeper:
         with self.store.work() as work:
             work.idempotency.purge()
             work.workers.forget(WORKER_FORGOTTEN_SECONDS)
-        self.store.artifacts.delete(abandoned)
+        self.store.forget(abandoned)
 
     def _run(self) -> None:
         while not self._stop.wait(self.settings.sweep_seconds):

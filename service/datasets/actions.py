@@ -72,6 +72,7 @@ def delete(work: UnitOfWork, project_id: str, dataset_id: str, *, cascade: bool)
                 erase_model(work, job.model_id)
             erase_job(work, job.id)
     work.artifacts.abandon(dataset_id)
+    work.idempotency.forget(dataset_id)
     work.datasets.delete(dataset_id)
 
 

@@ -92,6 +92,7 @@ def delete(work: UnitOfWork, project_id: str, explanation_id: str) -> None:
     """Deletes an explanation, or stops one that runs; raises `NotFound`."""
     row = _find(work, project_id, explanation_id)
     work.artifacts.abandon(row.id)
+    work.idempotency.forget(row.id)
     work.explanations.delete(row.id)
 
 

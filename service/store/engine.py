@@ -10,6 +10,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 BUSY_TIMEOUT_MS = 10_000
+POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 30, "hide_parameters": True}
+"""Parameters are what clients wrote: errors, and so logs, do not repeat them."""
 
 
 class now_seconds(FunctionElement[float]):
@@ -35,20 +37,34 @@ def make_engine(database_url: str) -> Engine:
 
     pysqlite's own transaction handling is switched off, since it leaks rows at savepoints and upgrades locks
     half-way; a connection begins IMMEDIATE unless its execution options say `read_only`. With `quick` a commit
-    survives the process but perhaps not a power cut; the next commit without it carries it along.
+    survives the process but perhaps not a power cut; the next commit without it carries it along. What is deleted is
+    overwritten with zeros, in the file and, once `forget_log` has run, in its log.
     """
     url = make_url(database_url)
     if url.get_backend_name() == "postgresql":
         # PgBouncer in transaction mode loses prepared statements.
         arguments = {"prepare_threshold": None, "connect_timeout": 5}
         url = url.set(drivername="postgresql+psycopg")
-        return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=30, connect_args=arguments)
+        return create_engine(url, pool_pre_ping=True, **POOL, connect_args=arguments)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=20, max_overflow=30, connect_args={"check_same_thread": False})
+    engine = create_engine(url, **POOL, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def forget_log(engine: Engine) -> None:
+    """Empties SQLite's write-ahead log, which may still hold deleted bytes; does nothing while others read it."""
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=0")
+    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.close()
+    connection.close()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
@@ -57,6 +73,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
 
 

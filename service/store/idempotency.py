@@ -67,6 +67,12 @@ class IdempotencyKeys:
             )
         )
 
+    def forget(self, row_id: str) -> None:
+        """Drops the answers that show a resource which is being deleted; a repeat finds that it is gone."""
+        shown = IdempotencyRow.location.contains(row_id, autoescape=True)
+        gone = update(IdempotencyRow).where(shown).values(status=None, headers=None, body=None)
+        self._session.execute(gone.execution_options(synchronize_session=False))
+
     def purge(self) -> None:
         """Drops answers after a day, and reservations whose process died before it answered."""
         age = now_seconds() - IdempotencyRow.created_at

@@ -8,10 +8,10 @@ from functools import cached_property
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from service.store.artifacts import ArtifactIndex, ArtifactStore, make_artifact_store
+from service.store.artifacts import Artifact, ArtifactIndex, ArtifactStore, make_artifact_store
 from service.store.bases import Row
 from service.store.datasets import Datasets
-from service.store.engine import make_engine
+from service.store.engine import forget_log, make_engine
 from service.store.events import Events
 from service.store.exports import Exports
 from service.store.idempotency import IdempotencyKeys
@@ -143,6 +143,12 @@ class Store:
         table = STATEFUL[row_id.partition("_")[0]].__table__
         with self._reading.connect() as connection:
             return connection.execute(select(table.c.state).where(table.c.id == row_id)).scalar_one_or_none()
+
+    def forget(self, abandoned: list[Artifact]) -> None:
+        """Removes abandoned bytes for good, with the rows that were deleted before."""
+        self.artifacts.delete(abandoned)
+        if abandoned:
+            forget_log(self.engine)
 
     def close(self) -> None:
         """Returns all connections."""

@@ -90,6 +90,31 @@ def test_s13_nothing_is_coerced(training: str, api: Api) -> None:
     assert process_time() - started < 0.5
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("training.batch_size", 10**9),
+        ("training.epochs", 10**9),
+        ("training.image_size", 10**6),
+        ("training.max_tokens", 10**9),
+        ("tuning.trials", 10**9),
+        ("tuning.parallel", 10**9),
+        ("tuning.space", {f"training.epochs{n}": {"low": 1, "high": 2} for n in range(10_000)}),
+        ("limits.wall_seconds", 10**12),
+        ("early_stopping.patience", 10**9),
+        ("seed", 10**12),
+        ("metadata", {str(n): "" for n in range(17)}),
+    ],
+)
+def test_s39_every_number_is_bounded(place: str, value: object, api: Api) -> None:
+    group, _, field = place.partition(".")
+    started = process_time()
+    spec = job_spec(api.ours.ids["dataset_id"], **{group: {field: value} if field else value})
+    document = problem(api.call("POST", "/v1/jobs", json=spec), 422, "validation")
+    assert document["errors"][0]["loc"][:2] == ["body", group]
+    assert process_time() - started < 0.5
+
+
 @pytest.mark.parametrize("body", ["[]", '"text"', "5", "null", "true"])
 def test_s13_a_body_is_an_object(body: str, api: Api) -> None:
     for operation in operations(api.client.app.openapi()):  # type: ignore[attr-defined]

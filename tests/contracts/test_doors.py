@@ -1,10 +1,21 @@
 """Who may come in, and by which name the house goes."""
 
+import base64
+from pathlib import Path
+
 import pytest
 from starlette.routing import BaseRoute
+from starlette.testclient import TestClient
 
+from service.app import create_app
+from service.auth import REFUSED_KEYS
+from service.settings import Settings
+from service.store import Store
+from service.store.migrate import upgrade
 from tests.contracts.conftest import Api, problem
-from tests.contracts.operations import PUBLIC, Operation, operations
+from tests.contracts.operations import PUBLIC
+from tests.contracts.test_matrix import every_operation
+from tests.nudges import Recorded
 
 HOSTS = [
     "evil.example",
@@ -18,12 +29,6 @@ HOSTS = [
     "localhost,evil.example",
     "xn--localhost",
 ]
-
-
-def every_operation(api: Api) -> list[Operation]:
-    found = operations(api.client.app.openapi())  # type: ignore[attr-defined]
-    assert len(found) > 30
-    return found
 
 
 def test_s01_every_route_is_in_the_document(api: Api) -> None:
@@ -105,3 +110,23 @@ def test_s43_safe_headers_on_every_answer(api: Api) -> None:
         assert headers["x-content-type-options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("secret", [*REFUSED_KEYS, "postgres", "root", "tl_", "0" * 64])
+def test_s03_no_default_secret_opens_anything(secret: str, api: Api) -> None:
+    for value in (
+        f"Bearer {secret}",
+        f"Basic {secret}",
+        f"Basic {base64.b64encode(f'admin:{secret}'.encode()).decode()}",
+    ):
+        problem(api.client.get("/v1/jobs", headers={"Authorization": value}), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("secret", [*REFUSED_KEYS, "", "short"])
+def test_s03_the_service_does_not_start_with_a_default_secret(secret: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, admin_key=secret)
+    store = Store(settings.database_url)
+    upgrade(store.engine)
+    with pytest.raises(ValueError, match="TUNELENS_ADMIN_KEY"), TestClient(create_app(settings, store, Recorded())):
+        pass
+    store.close()

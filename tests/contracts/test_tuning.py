@@ -67,7 +67,7 @@ def test_the_plan_shows_the_trials_that_will_run(api: Api, strategy: str) -> Non
     assert plan["cost"]["sample_passes"] == trials * 30 * plan["cost"]["train_samples"]
 
 
-def test_the_plan_costs_the_largest_values(api: Api) -> None:
+def test_s39_the_plan_costs_the_largest_values(api: Api) -> None:
     space = {"training.epochs": {"low": 5, "high": 100}, "training.image_size": {"choices": [32, 64]}}
     tuned = {"name": "small_cnn", "weights": "none"}
     cost = post(api, {"space": space, "trials": 3}, dry_run=True, backbone=tuned).json()["cost"]
@@ -96,7 +96,7 @@ def test_the_plan_costs_pictures_as_large_as_a_trial_may_take_them(
     assert cost["pixels"] == cost["sample_passes"] * side * side
 
 
-def test_a_search_beyond_any_budget_is_refused(api: Api) -> None:
+def test_s39_a_search_beyond_any_budget_is_refused(api: Api) -> None:
     answer = api.call("POST", "/v1/jobs", json=job_spec(api.ours.ids["dataset_id"]))
     assert answer.status_code == 201
     with api.store.work() as work:

@@ -28,7 +28,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield service
 
 
-def test_cancel_ends_the_child(live: Live) -> None:
+def test_s40_cancel_ends_the_child(live: Live) -> None:
     running = live.learn(epochs=500)
     waiting = live.learn(epochs=500)
     until(lambda: epochs_done(live, running["id"]) >= 1)
@@ -63,7 +63,7 @@ def test_pause_and_resume_give_the_same_figures(live: Live) -> None:
     assert states == ["queued", "running", "pausing", "paused", "queued", "running", "succeeded"]
 
 
-def test_a_deleted_dataset_leaves_nothing_in_the_cache(live: Live) -> None:
+def test_s47_a_deleted_dataset_leaves_nothing_in_the_cache(live: Live) -> None:
     dataset = live.client.upload_dataset(squares(each=12), wait_seconds=60)
     job = live.client.submit_job(job_spec(dataset["id"], epochs=1))
     assert live.client.wait(job["id"], timeout_seconds=120)["state"] == "succeeded"
@@ -104,7 +104,7 @@ def test_a_dry_run_accepts_nothing(live: Live) -> None:
     assert len(list(live.client.browse("jobs"))) == before
 
 
-def test_cascade_deletes_all_that_was_learned(live: Live) -> None:
+def test_s47_cascade_deletes_all_that_was_learned(live: Live) -> None:
     picture = square_png(np.random.default_rng(11), COLOURS["red"])
     job = live.client.wait(live.learn(epochs=1), timeout_seconds=60)
     explanation = live.client.explain(job["model_id"], [picture], {"method": "grad_cam"})
@@ -122,7 +122,7 @@ def test_cascade_deletes_all_that_was_learned(live: Live) -> None:
         assert {http.get(url).status_code for url in urls} == {404}
 
 
-def test_keys_are_found_only_where_they_belong(live: Live) -> None:
+def test_s11_keys_are_found_only_where_they_belong(live: Live) -> None:
     data_dir: Path = live.embedded.data_dir
     assert (data_dir / "admin.key").stat().st_mode & 0o777 == 0o600
     for log in live.embedded.logs.glob("*.log"):

@@ -58,7 +58,7 @@ def test_killed_child(live: Live, undisturbed: dict[str, Any]) -> None:
     assert trial["attempt"] == 1
 
 
-def test_killed_worker(live: Live, undisturbed: dict[str, Any]) -> None:
+def test_s36_killed_worker(live: Live, undisturbed: dict[str, Any]) -> None:
     job = live.learn(epochs=EPOCHS)
     until(lambda: epochs_done(live, job["id"]) >= 3)
     (pid,) = live.trial_pids()

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection
+from kombu import Queue as KombuQueue
+from kombu.exceptions import ContentDisallowed
+from kombu.message import Message
 from kombu.simple import SimpleQueue
 
 from service.file_broker import TRANSPORT
@@ -59,7 +62,9 @@ def test_each_message_is_taken_whole_and_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://:secret@127.0.0.1:1/0"])
-def test_a_broker_that_is_away_is_no_error(url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_s11_a_broker_that_is_away_is_no_error_and_its_secret_not_logged(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     nudges = CeleryNudges(Settings(data_dir=tmp_path, broker_url=url))
     nudges.nudge(RUN_TRIALS)
     assert not nudges.broker_answers()
@@ -67,9 +72,39 @@ def test_a_broker_that_is_away_is_no_error(url: str, tmp_path: Path, caplog: pyt
     assert "secret" not in caplog.text
 
 
-def test_only_json_travels_and_nothing_is_kept(tmp_path: Path) -> None:
+def test_s35_only_json_travels_and_nothing_is_kept(tmp_path: Path) -> None:
     conf = make_celery(Settings(data_dir=tmp_path)).conf
     assert (conf.task_serializer, conf.accept_content, conf.result_accept_content) == ("json", ["json"], ["json"])
     assert (conf.result_backend, conf.task_acks_late, conf.worker_prefetch_multiplier) == (None, False, 1)
     assert (conf.broker_connection_max_retries, conf.task_create_missing_queues) == (None, False)
     assert {queue.name for queue in conf.task_queues} == set(QUEUE_OF.values())
+
+
+def test_s35_a_pickled_message_is_refused_and_the_next_one_taken(tmp_path: Path) -> None:
+    """As Celery's own consumer reads: the payload would write a file the moment it is read as what it claims to be."""
+    celery = make_celery(Settings(data_dir=tmp_path))
+    marker = tmp_path / "run"
+    payload = f"cposix\nsystem\n(S'touch {marker}'\ntR.".encode()
+    refused, taken = [], []
+
+    def refuse(message: Message, error: Exception) -> None:
+        refused.append(type(error))
+        message.ack()
+
+    def take(body: object, message: Message) -> None:
+        taken.append(body)
+        message.ack()
+
+    with celery.connection_for_write() as connection:
+        for kind in ("application/x-python-serialize", "application/x-yaml", "pickle"):
+            with connection.Producer(routing_key="train") as producer:
+                producer.publish(payload, content_type=kind, content_encoding="binary")
+        celery.send_task("run_trials", queue="train", connection=connection)
+        with celery.amqp.TaskConsumer(
+            connection.channel(), queues=[KombuQueue("train")], callbacks=[take], on_decode_error=refuse
+        ):
+            for _ in range(4):
+                connection.drain_events(timeout=5)
+    assert refused == [ContentDisallowed] * 3
+    assert len(taken) == 1
+    assert not marker.exists()

@@ -19,7 +19,7 @@ def read(text: str) -> list[list[str]]:
     "text",
     ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=HYPERLINK(..)", "\uff1d1", "-", "+"],
 )
-def test_formulas_are_text(text: str) -> None:
+def test_s33_formulas_are_text(text: str) -> None:
     assert guard(text) == f"'{text}"
     assert read("".join(write_csv([text], [[text]]))) == [[f"'{text}"], [f"'{text}"]]
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,11 +17,36 @@ from service.specs.tables import TableOptions
 from tests.corpora import tables
 
 BY_DEFAULT = TableOptions()
+Builder = Callable[[], tables.Case]
 
 
-@pytest.mark.parametrize("name", tables.cases("s30", "s31", "s32", "s34"))
-def test_hostile_tables_are_refused_by_the_line(name: str) -> None:
-    content, slug, line = tables.cases("s30", "s31", "s32", "s34")[name]()
+def hostile(rule: str) -> pytest.MarkDecorator:
+    """Every table of the corpus that breaks this rule."""
+    return pytest.mark.parametrize("builder", tables.cases(rule).values(), ids=tables.cases(rule))
+
+
+@hostile("s30")
+def test_s30_malformed_tables_are_refused_by_the_line(builder: Builder) -> None:
+    refused(builder)
+
+
+@hostile("s31")
+def test_s31_tables_without_anything_to_learn(builder: Builder) -> None:
+    refused(builder)
+
+
+@hostile("s32")
+def test_s32_columns_of_the_same_name(builder: Builder) -> None:
+    refused(builder)
+
+
+@hostile("s34")
+def test_s34_other_formats_are_no_tables(builder: Builder) -> None:
+    refused(builder)
+
+
+def refused(builder: Builder) -> None:
+    content, slug, line = builder()
     with pytest.raises(BadInput) as caught:
         check_table(io.BytesIO(content), BY_DEFAULT)
     assert caught.value.slug == slug

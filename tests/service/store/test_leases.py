@@ -51,7 +51,7 @@ def test_trials_of_a_job_that_may_not_run_stay(store: Store) -> None:
     assert claim(store) is None
 
 
-def test_a_replaced_worker_writes_nothing(store: Store) -> None:
+def test_s36_a_replaced_worker_writes_nothing(store: Store) -> None:
     _, (trial_id,) = add_job(store, add_project(store))
     old = claim(store, "old")
     assert old is not None

@@ -97,7 +97,7 @@ def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> None:
         (Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=1.0), None),
     ],
 )
-def test_time_limits(watch: Watch, slug: str | None) -> None:
+def test_s40_time_limits(watch: Watch, slug: str | None) -> None:
     ending = supervise(children.be_silent, watch=watch)
     if slug is None:
         assert isinstance(ending, Crashed)
@@ -107,7 +107,7 @@ def test_time_limits(watch: Watch, slug: str | None) -> None:
         assert ending.problem["type"] == f"/problems/{slug}"
 
 
-def test_the_memory_limit_ends_the_child_only() -> None:
+def test_s40_the_memory_limit_ends_the_child_only() -> None:
     watch = Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=60.0,
                   memory_bytes=400 * 1024**2)  # fmt: skip
     ending = supervise(children.eat_memory, 32 * 1024**2, watch=watch)

@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[dict[int, Any], type[BadInput], list[tuple[Any, ...]]]]
 
 
 @pytest.mark.parametrize(("changes", "error", "places"), REFUSED.values(), ids=REFUSED)
-def test_rows_without_a_target_are_named(
+def test_s31_rows_without_a_target_are_named(
     tmp_path: Path, changes: dict[int, Any], error: type[BadInput], places: list[tuple[Any, ...]]
 ) -> None:
     table = learn(1, 2, 3)
@@ -101,7 +101,7 @@ def test_one_value_is_nothing_to_learn(tmp_path: Path, value: Any) -> None:
         validate(tmp_path, learn(value))
 
 
-def test_small_classes_are_named(tmp_path: Path) -> None:
+def test_s31_small_classes_are_named(tmp_path: Path) -> None:
     table = learn("cat", "dog")
     table["y"][0] = table["y"][1] = "emu"
     with pytest.raises(TargetInvalid) as caught:

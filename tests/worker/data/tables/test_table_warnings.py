@@ -47,12 +47,12 @@ LEAKS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("values", LEAKS.values(), ids=LEAKS)
-def test_a_feature_that_tells_the_class(tmp_path: Path, values: Any) -> None:
+def test_s32_a_feature_that_tells_the_class_is_named(tmp_path: Path, values: Any) -> None:
     found = validate(tmp_path, with_column("told", values))
     assert "Column told:" in found.message("leakage-suspected")
 
 
-def test_ids_in_the_order_of_the_classes_leak(tmp_path: Path) -> None:
+def test_s32_ids_in_the_order_of_the_classes_leak(tmp_path: Path) -> None:
     """S32."""
     table = with_column("id", range(200), noise() | {"label": ["a"] * 100 + ["b"] * 100})
     found = validate(tmp_path, table)

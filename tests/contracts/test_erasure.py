@@ -1,0 +1,115 @@
+"""What is deleted is gone: from every address, and from the disk (S47)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from service.store.tables import ArtifactRow, ChunkRow
+from service.sweeper import Sweeper
+from tests.contracts.conftest import Api, problem
+from tests.contracts.world import job_spec
+from tests.corpora import pets
+from tests.corpora.pictures import chunk, png
+from tests.corpora.zip_writer import Part
+from tests.nudges import Recorded
+
+CANARY = "c4n4ry-5ings"
+MARKED = png()[:33] + chunk(b"tEXt", b"k\0" + CANARY.encode()) + png()[33:]
+ONCE = {"Idempotency-Key": "once"}
+NAMED = {"name": CANARY, "metadata": {"k": CANARY}}
+
+
+def files_with_canary(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+
+
+def sweep(api: Api) -> None:
+    settings = api.client.app.state.settings  # type: ignore[attr-defined]
+    Sweeper(api.store, Recorded(), settings).sweep(now=0.0)
+
+
+def make(api: Api) -> list[str]:
+    """Addresses of a data set, a job, a prediction and an explanation that hold the canary wherever one can."""
+    archive = pets.with_part(Part(f"cat/{CANARY}.png", MARKED))
+    made = [
+        api.call("POST", "/v1/datasets", files={"file": (f"{CANARY}.zip", archive)}, headers=ONCE,
+                 data={"modality": "image", "name": CANARY, "metadata": f'{{"k": "{CANARY}"}}'}),
+        api.call("POST", "/v1/jobs", json=job_spec(api.ours.ids["dataset_id"], **NAMED), headers=ONCE),
+        _ask(api, "predictions"),
+        _ask(api, "explanations"),
+    ]  # fmt: skip
+    assert [answer.status_code for answer in made] == [201, 201, 202, 202]
+    return [answer.headers["location"] for answer in made]
+
+
+def _ask(api: Api, noun: str) -> Any:
+    spec = {"spec": '{"method": "shap"}'} if noun == "explanations" else {}
+    path = f"/v1/models/{api.ours.ids['model_id']}/{noun}"
+    return api.call("POST", path, files={"file": (f"{CANARY}.png", MARKED)}, data=spec, headers=ONCE)
+
+
+def test_s47_nothing_of_what_is_deleted_stays_on_the_disk(make_api: Callable[..., Api]) -> None:
+    api = make_api()
+    folder = api.client.app.state.settings.data_dir  # type: ignore[attr-defined]
+    addresses = make(api)
+    assert files_with_canary(folder)
+    api.call("POST", f"{addresses[1]}/cancel")
+    for address in addresses:
+        assert api.call("DELETE", address).status_code == 204
+        problem(api.call("GET", address), 404, "not-found")
+    sweep(api)
+    assert files_with_canary(folder) == []
+
+
+def test_s47_cascade_takes_all_that_was_learned_and_leaves_no_bytes(make_api: Callable[..., Api]) -> None:
+    api = make_api()
+    ids = api.ours.ids
+    addresses = {
+        f"/v1/datasets/{ids['dataset_id']}",
+        f"/v1/datasets/{ids['dataset_id']}/samples",
+        f"/v1/jobs/{ids['job_id']}",
+        f"/v1/jobs/{ids['job_id']}/events",
+        f"/v1/jobs/{ids['job_id']}/plots/learning_curves.png",
+        f"/v1/models/{ids['model_id']}",
+        "/v1/models/best",
+        f"/v1/models/{ids['model_id']}/artifacts/model.safetensors",
+        f"/v1/models/{ids['model_id']}/exports/onnx",
+        f"/v1/predictions/{ids['prediction_id']}",
+        f"/v1/explanations/{ids['explanation_id']}",
+        f"/v1/explanations/{ids['explanation_id']}/items/0/cat/overlay.png",
+    }
+    assert {api.call("GET", address).status_code for address in addresses} == {200}
+    kept = _bytes_of(api, api.theirs.ids.values())
+    assert api.call("DELETE", f"/v1/datasets/{ids['dataset_id']}?cascade=true").status_code == 204
+    for address in addresses:
+        problem(api.call("GET", address), 404, "not-found")
+    sweep(api)
+    assert _bytes_of(api, api.theirs.ids.values()) == kept == _all_bytes(api)
+
+
+def test_s47_models_stay_unless_cascade_is_asked_for(make_api: Callable[..., Api]) -> None:
+    api = make_api()
+    assert api.call("DELETE", f"/v1/datasets/{api.ours.ids['dataset_id']}").status_code == 204
+    assert api.call("GET", f"/v1/models/{api.ours.ids['model_id']}").status_code == 200
+
+
+def test_s47_a_repeat_finds_that_it_is_gone(make_api: Callable[..., Api]) -> None:
+    api = make_api()
+    body, headers = job_spec(api.ours.ids["dataset_id"], **NAMED), {"Idempotency-Key": "gone"}
+    made = api.call("POST", "/v1/jobs", json=body, headers=headers)
+    api.call("POST", f"{made.headers['location']}/cancel")
+    assert api.call("DELETE", made.headers["location"]).status_code == 204
+    problem(api.call("POST", "/v1/jobs", json=body, headers=headers), 404, "not-found")
+
+
+def _bytes_of(api: Api, owners: Any) -> int:
+    with api.store.read() as work:
+        query = select(func.count()).select_from(ChunkRow).join(ArtifactRow, ChunkRow.artifact_id == ArtifactRow.id)
+        return work.session.scalar(query.where(ArtifactRow.owner_id.in_(owners))) or 0
+
+
+def _all_bytes(api: Api) -> int:
+    with api.store.read() as work:
+        return work.session.scalar(select(func.count()).select_from(ChunkRow)) or 0
