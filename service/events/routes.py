@@ -16,6 +16,7 @@ from service.problems import error_docs
 from service.routing import door_router
 from service.store import Store
 from service.store.jobs import TERMINAL
+from service.waiting import Announcements
 
 router = door_router("/jobs", "events")
 PAGE = 200
@@ -55,7 +56,8 @@ async def read_events(
 
 
 async def _stream(request: Request, store: Store, job: tuple[str, str], after: int) -> AsyncIterator[str]:
-    """Polls the rows with back-off; holds no database connection while it sleeps."""
+    """Looks at the rows with back-off, and at once when somebody rings; holds no connection while it waits."""
+    announcements: Announcements = request.app.state.announcements
     poll, quiet_since = FIRST_POLL_SECONDS, anyio.current_time()
     while not request.app.state.closing:
         try:
@@ -73,7 +75,7 @@ async def _stream(request: Request, store: Store, job: tuple[str, str], after: i
         elif now - quiet_since > HEARTBEAT_SECONDS:
             yield ": still here\n\n"
             quiet_since = now
-        await anyio.sleep(poll)
+        await announcements.wait(poll)
         poll = min(poll * 1.5, LAST_POLL_SECONDS)
 
 

@@ -62,6 +62,9 @@ def test_each_message_is_taken_whole_and_once(tmp_path: Path) -> None:
 def test_a_broker_that_is_away_is_no_error(url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     nudges = CeleryNudges(Settings(data_dir=tmp_path, broker_url=url))
     nudges.nudge(RUN_TRIALS)
+    nudges.announce()
+    nudges.interrupt()
+    assert nudges.rest(30.0)
     assert not nudges.broker_answers()
     assert "nudge" in caplog.text
     assert "secret" not in caplog.text
