@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.auth import Caller, authenticate
-from service.errors import BadInput, Fault, Invalid, MalformedJson, UnsupportedMediaType
+from service.errors import BadInput, Fault, Invalid, MalformedJson, NotFound, UnsupportedMediaType
 from service.once import Handler, answer_once
 
 MAX_DEPTH = 32
@@ -47,6 +47,8 @@ class Door(APIRoute):
             strict = StrictRequest(request.scope, request.receive)
             caller = await run_in_threadpool(known_caller, strict)
             caller.require("read" if strict.method in ("GET", "HEAD") else "write")
+            if "\0" in strict.scope["path"]:
+                raise NotFound("There is nothing at this path.")  # PostgreSQL takes no such text
             try:
                 await _read_body(strict, takes_json=takes_json, takes_form=_is_form(self))
                 _check_form(strict, self)
