@@ -22,7 +22,7 @@ from service.middleware import RequestFrame
 from service.models import routes as models
 from service.predictions import routes as predictions
 from service.problems import error_docs, install_handlers
-from service.queue import CeleryNudges, Nudges, settled_bell
+from service.queue import CeleryNudges, Nudges, news_bell
 from service.rates import Rates, Slots
 from service.routing import known_caller
 from service.settings import Settings
@@ -37,7 +37,7 @@ FEATURES = (datasets.router, backbones.router, jobs.router, events.router, model
 
 def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
     """The API over a store; the schema must be up to date."""
-    announcements = Announcements(settled_bell(settings))
+    announcements = Announcements(news_bell(settings))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,7 +1,8 @@
-"""Bells: named pipes that wake the other processes of an embedded service at once.
+"""Bells wake other processes at once.
 
 A bell carries no truth and no message: whoever hears it looks again. Who misses one (another process heard it, the
-pipe was full, nobody listened yet) looks again by itself after a while, as everybody does where there are no bells.
+pipe was full, nobody listened yet, the broker was away) looks again by itself after a while, as everybody does where
+there are no bells.
 """
 
 import os
@@ -9,10 +10,27 @@ import select
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 
-class Bell:
-    """One named pipe; processes that may ring or hear it share its folder."""
+class Bell(Protocol):
+    """Whatever rings; `select` takes its `fileno`."""
+
+    def ring(self) -> None:
+        """Wakes who listens, if anybody does; never fails."""
+
+    def fileno(self) -> int:
+        """Is readable once it has rung; listening begins here."""
+
+    def quieten(self) -> None:
+        """Forgets the rings so far."""
+
+    def close(self) -> None:
+        """Stops listening."""
+
+
+class PipeBell:
+    """One named pipe for the processes of one machine that share its folder: a ring wakes one of them."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f"{name}.bell"
@@ -28,7 +46,7 @@ class Bell:
                 os.close(pipe)
 
     def fileno(self) -> int:
-        """The pipe's reading end, which `select` takes; listening begins here."""
+        """The pipe's reading end."""
         if self._heard is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):
@@ -49,7 +67,9 @@ class Bell:
             self._heard = None
 
 
-def wait_for_any(bells: Sequence[Bell], timeout_seconds: float) -> None:
-    """Returns when one of the bells rings, or after the timeout."""
-    for bell in select.select(bells, [], [], timeout_seconds)[0]:
+def wait_for_any(bells: Sequence[Bell], timeout_seconds: float) -> bool:
+    """Returns when one of the bells rings, or after the timeout; whether one rang."""
+    rung = select.select(bells, [], [], timeout_seconds)[0]
+    for bell in rung:
         bell.quieten()
+    return bool(rung)

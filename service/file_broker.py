@@ -14,7 +14,7 @@ from typing import Any
 
 from kombu.transport import filesystem
 
-from service.bells import Bell, wait_for_any
+from service.bells import Bell, PipeBell, wait_for_any
 
 TRANSPORT = "service.file_broker:Transport"
 
@@ -98,6 +98,6 @@ class Transport(filesystem.Transport):
             self._bells.popitem()[1].close()
 
 
-def bell(folder: Path, name: str) -> Bell:
+def bell(folder: Path, name: str) -> PipeBell:
     """The bell of a queue whose messages lie in `folder`; it hangs beside them."""
-    return Bell(folder.parent / "bells", name)
+    return PipeBell(folder.parent / "bells", name)

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.auth import Caller, authenticate
-from service.errors import BadInput, Fault, Invalid, MalformedJson, TooManyItems, UnsupportedMediaType
+from service.errors import BadInput, Fault, Invalid, MalformedJson, NotFound, TooManyItems, UnsupportedMediaType
 from service.once import Handler, answer_once
 from service.rates import Rates
 from service.specs.explanations import MAX_INPUTS
@@ -62,6 +62,8 @@ class Door(APIRoute):
             rates: Rates = strict.app.state.rates
             strict.state.rate_headers = rates.take(caller.key_id)
             caller.require(self.scope)
+            if "\0" in strict.scope["path"]:
+                raise NotFound("There is nothing at this path.")  # PostgreSQL takes no such text
             try:
                 await _read_body(strict, takes_json=takes_json, takes_form=_is_form(self))
                 _check_form(strict, self)

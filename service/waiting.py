@@ -1,4 +1,4 @@
-"""How requests wait for a resource to settle: they look again and again, at once when a worker rings."""
+"""How requests wait for news of a resource: they look again and again, at once when somebody rings."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ POLL_GROWTH = 1.05
 
 
 class Announcements:
-    """What one API process hears of resources that have settled."""
+    """What one API process hears of resources that have changed."""
 
     def __init__(self, bell: Bell | None) -> None:
         self._bell = bell
@@ -44,7 +44,7 @@ class Announcements:
         return FIRST_POLL_BESIDE_A_BELL_SECONDS if self._listening else FIRST_POLL_SECONDS
 
     async def wait(self, timeout_seconds: float) -> None:
-        """Until something has settled, whatever it is, or the timeout."""
+        """Until something has changed, whatever it is, or the timeout."""
         with anyio.move_on_after(timeout_seconds):
             await self._heard.wait()
 

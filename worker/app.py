@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from celery import Celery, signals
 
-from service.queue import make_celery
+from service.queue import heard_wishes, make_celery
 from service.settings import Settings
 from service.specs.tasks import QUEUE_OF, Queue
 from service.sweeper import Sweeper
@@ -40,6 +40,14 @@ def _threads(runtime: Runtime) -> int:
     return count + (CONTROL_THREADS if "control" in runtime.queues else 0)
 
 
+def _hear_wishes(runtime: Runtime) -> None:
+    """Counts until the process ends."""
+    for asked in heard_wishes(runtime.settings):
+        runtime.wishes += asked
+        if runtime.draining.is_set():
+            return
+
+
 def _follow_life(celery: Celery, runtime: Runtime) -> None:
     presence = Presence(runtime)
     sweeper = Sweeper(runtime.store, runtime.nudges, runtime.settings)
@@ -50,6 +58,8 @@ def _follow_life(celery: Celery, runtime: Runtime) -> None:
         cache_sweeper.start()
         if "control" in runtime.queues:
             sweeper.start()
+        if "train" in runtime.queues:
+            threading.Thread(target=_hear_wishes, args=(runtime,), name="wishes", daemon=True).start()
         if set(runtime.queues) & {"train", "control"}:
             preload = TORCH_PRELOAD if "train" in runtime.queues else LIGHT_PRELOAD
             threading.Thread(target=start_fork_server, args=(preload,), daemon=True).start()

@@ -18,6 +18,7 @@ from service.rates import Slots
 from service.routing import door_router
 from service.store import Store
 from service.store.jobs import TERMINAL
+from service.waiting import Announcements
 
 router = door_router("/jobs", "events")
 PAGE = 200
@@ -74,7 +75,11 @@ class CountedStream(StreamingResponse):
 
 
 async def _stream(request: Request, store: Store, job: tuple[Caller, str], after: int) -> AsyncIterator[str]:
-    """Polls the rows with back-off; holds no database connection while it sleeps. Ends with the caller's key."""
+    """Looks at the rows with back-off, and at once when somebody rings; holds no connection while it waits.
+
+    Ends with the caller's key.
+    """
+    announcements: Announcements = request.app.state.announcements
     poll, quiet_since = FIRST_POLL_SECONDS, anyio.current_time()
     caller, job_id = job
     while not request.app.state.closing:
@@ -95,7 +100,7 @@ async def _stream(request: Request, store: Store, job: tuple[Caller, str], after
         elif now - quiet_since > HEARTBEAT_SECONDS:
             yield ": still here\n\n"
             quiet_since = now
-        await anyio.sleep(poll)
+        await announcements.wait(poll)
         poll = min(poll * 1.5, LAST_POLL_SECONDS)
 
 

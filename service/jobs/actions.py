@@ -83,7 +83,7 @@ def page(work: UnitOfWork, project_id: str, query: PageQuery) -> JobList:
     return JobList(data=_shown(work, *rows), next_cursor=cursor)
 
 
-def cancel(work: UnitOfWork, project_id: str, job_id: str) -> None:
+def cancel(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> None:
     """Stops a job: at once when nothing of it runs, else as soon as its worker has seen it.
 
     Raises:
@@ -97,15 +97,17 @@ def cancel(work: UnitOfWork, project_id: str, job_id: str) -> None:
     work.trials.cancel_queued(job_id)
     if not any(trial.state == "running" for trial in work.trials.of(job_id)):
         work.jobs.move(job_id, "cancelled")
+    _tell(work, nudges)
 
 
-def pause(work: UnitOfWork, project_id: str, job_id: str) -> None:
+def pause(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> None:
     """Asks the worker to stop after its last checkpoint; raises `NotFound`, `Conflict`."""
     job = _find(work, project_id, job_id)
     if not work.jobs.move(job_id, "pausing"):
         raise Conflict(f"The job is `{job.state}`; only a running job can be paused.")
     if not any(trial.state == "running" for trial in work.trials.of(job_id)):
         work.jobs.move(job_id, "paused")
+    _tell(work, nudges)
 
 
 def resume(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> None:
@@ -204,6 +206,12 @@ def _accept(work: UnitOfWork, nudges: Nudges, project_id: str, planned: Plan) ->
     work.accepted(f"/v1/jobs/{job.id}")
     work.after_commit(after_commit(nudges, RUN_TRIALS))
     return job.id
+
+
+def _tell(work: UnitOfWork, nudges: Nudges) -> None:
+    """Once it is safe: the workers that are to stop, and those who wait for the job."""
+    work.after_commit(nudges.interrupt)
+    work.after_commit(nudges.announce)
 
 
 def _find(work: UnitOfWork, project_id: str, job_id: str) -> JobRow:

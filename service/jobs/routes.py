@@ -70,16 +70,16 @@ def delete_job(job_id: str, work: Work, caller: Caller) -> None:
 
 
 @router.post("/{job_id}/cancel", responses=error_docs(NotFound, Conflict))
-async def cancel_job(job_id: str, caller: Caller, desk: Waiting) -> JobRead:
+async def cancel_job(job_id: str, caller: Caller, desk: Waiting, nudges: Nudging) -> JobRead:
     """Stops a queued, running or paused job."""
-    await desk.run(actions.cancel, caller.project_id, job_id)
+    await desk.run(actions.cancel, nudges, caller.project_id, job_id)
     return await desk.settled(actions.read, caller.project_id, job_id)
 
 
 @router.post("/{job_id}/pause", responses=error_docs(NotFound, Conflict))
-async def pause_job(job_id: str, caller: Caller, desk: Waiting) -> JobRead:
+async def pause_job(job_id: str, caller: Caller, desk: Waiting, nudges: Nudging) -> JobRead:
     """Pauses a running job at its last checkpoint."""
-    await desk.run(actions.pause, caller.project_id, job_id)
+    await desk.run(actions.pause, nudges, caller.project_id, job_id)
     return await desk.settled(actions.read, caller.project_id, job_id)
 
 

@@ -33,14 +33,15 @@ class Api:
         return self.call("POST", "/v1/datasets", files={"file": (name, content)}, data=form)
 
 
-@pytest.fixture(scope="module")
-def make_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Api]]:
-    """Builds services; one is enough for most tests of a module."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def make_api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Api]]:
+    """Builds services, on both databases; one is enough for most tests of a module."""
     opened: list[TestClient] = []
 
     def make(**settings: Any) -> Api:
         folder: Path = tmp_path_factory.mktemp("data")
-        chosen = Settings(data_dir=folder, sweep_seconds=3600, **settings)
+        url = "" if request.param == "sqlite" else request.getfixturevalue("postgres").create_database()
+        chosen = Settings(data_dir=folder, database_url=url, sweep_seconds=3600, **settings)
         store = Store(chosen.database_url)
         upgrade(store.engine)
         client = TestClient(

@@ -3,6 +3,12 @@
 from collections.abc import Callable
 from threading import Timer
 
+import pytest
+from sqlalchemy import update
+
+from service.events import routes
+from service.queue import CeleryNudges
+from service.store.tables import JobRow
 from tests.contracts.conftest import Api
 
 
@@ -22,3 +28,27 @@ def test_a_trial_can_be_waited_for(make_api: Callable[..., Api]) -> None:
     answer = api.call("GET", f"/v1/jobs/{job_id}/trials/0", headers={"Prefer": "wait=30"})
     ended.join()
     assert answer.json()["state"] == "succeeded"
+
+
+@pytest.mark.timeout(30)
+def test_a_stream_is_woken_by_news(make_api: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look again after an hour; the bell has it look now."""
+    monkeypatch.setattr(routes, "FIRST_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(routes, "LAST_POLL_SECONDS", 3600.0)
+    api = make_api()
+    job_id = api.ours.ids["job_id"]
+    with api.store.work() as work:
+        work.session.execute(update(JobRow).where(JobRow.id == job_id).values(state="running"))
+
+    def end_and_ring() -> None:
+        with api.store.work() as work:
+            assert work.jobs.move(job_id, "succeeded")
+        settings = api.client.app.state.settings  # type: ignore[attr-defined]
+        CeleryNudges(settings).announce()
+
+    ended = Timer(0.3, end_and_ring)
+    ended.start()
+    answer = api.call("GET", f"/v1/jobs/{job_id}/events", headers={"Accept": "text/event-stream"})
+    ended.join()
+    assert answer.text.count("event: state") == 3
+    assert '"state":"succeeded"' in answer.text

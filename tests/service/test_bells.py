@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection
 from kombu.simple import SimpleQueue
 
-from service.bells import Bell, wait_for_any
+from service.bells import PipeBell, wait_for_any
 from service.file_broker import TRANSPORT
 from service.waiting import FIRST_POLL_BESIDE_A_BELL_SECONDS, FIRST_POLL_SECONDS, Announcements
 
@@ -17,9 +17,9 @@ LONG = 60.0
 
 
 def test_a_ring_ends_the_wait_and_is_forgotten(tmp_path: Path) -> None:
-    heard, other = Bell(tmp_path, "heard"), Bell(tmp_path, "other")
+    heard, other = PipeBell(tmp_path, "heard"), PipeBell(tmp_path, "other")
     heard.fileno()
-    Bell(tmp_path, "heard").ring()
+    PipeBell(tmp_path, "heard").ring()
     wait_for_any([other, heard], LONG)
     started = time.monotonic()
     wait_for_any([other, heard], 0.05)
@@ -29,7 +29,7 @@ def test_a_ring_ends_the_wait_and_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_rings_wait_for_a_listener_that_is_busy(tmp_path: Path) -> None:
-    bell = Bell(tmp_path, "busy")
+    bell = PipeBell(tmp_path, "busy")
     bell.fileno()
     for _ in range(3):
         bell.ring()
@@ -38,8 +38,8 @@ def test_rings_wait_for_a_listener_that_is_busy(tmp_path: Path) -> None:
 
 
 def test_ringing_never_waits_and_never_fails(tmp_path: Path) -> None:
-    Bell(tmp_path / "missing", "nobody").ring()
-    bell = Bell(tmp_path, "full")
+    PipeBell(tmp_path / "missing", "nobody").ring()
+    bell = PipeBell(tmp_path, "full")
     bell.fileno()
     for _ in range(70_000):  # more than a pipe holds
         bell.ring()
@@ -79,7 +79,7 @@ def test_a_message_wakes_a_reader_between_its_looks(tmp_path: Path) -> None:
 
 
 def test_everyone_who_waits_hears_of_what_settles(tmp_path: Path) -> None:
-    announcements = Announcements(Bell(tmp_path, "settled"))
+    announcements = Announcements(PipeBell(tmp_path, "settled"))
 
     async def three_wait() -> None:
         with announcements.listening():
@@ -88,7 +88,7 @@ def test_everyone_who_waits_hears_of_what_settles(tmp_path: Path) -> None:
                 for _ in range(3):
                     group.start_soon(announcements.wait, LONG)
                 await anyio.sleep(0.05)
-                Bell(tmp_path, "settled").ring()
+                PipeBell(tmp_path, "settled").ring()
 
     started = time.monotonic()
     asyncio.run(three_wait())

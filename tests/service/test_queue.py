@@ -67,6 +67,9 @@ def test_s11_a_broker_that_is_away_is_no_error_and_its_secret_not_logged(
 ) -> None:
     nudges = CeleryNudges(Settings(data_dir=tmp_path, broker_url=url))
     nudges.nudge(RUN_TRIALS)
+    nudges.announce()
+    nudges.interrupt()
+    assert nudges.rest(30.0)
     assert not nudges.broker_answers()
     assert "nudge" in caplog.text
     assert "secret" not in caplog.text

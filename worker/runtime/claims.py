@@ -13,7 +13,10 @@ def claim_trial(runtime: Runtime) -> Lease | None:
     while True:
         with runtime.store.work() as work:
             lease = work.trials.claim(runtime.worker_id, runtime.settings.lease_seconds)
-            if lease is None or _begin(work, lease):
+            if lease is None:
+                return None
+            if _begin(work, lease):
+                work.after_commit(runtime.nudges.announce)
                 return lease
 
 

@@ -23,6 +23,7 @@ class Runtime:
     Attributes:
         draining: set when the process was asked to end; work in progress stops at its next check.
         free_devices: what trials may still take, one each.
+        wishes: how often a client has asked for some job not to go on.
     """
 
     settings: Settings
@@ -32,6 +33,7 @@ class Runtime:
     worker_id: str
     draining: threading.Event = field(default_factory=threading.Event)
     free_devices: list[Device] = field(default_factory=list)
+    wishes: int = 0
     _devices_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take_device(self) -> Device | None:

@@ -37,6 +37,7 @@ class TrialRun:
     lease: Lease
     device: Device
     _over: Literal["pruner", "target"] | None = field(default=None, init=False)
+    _wishes_seen: int = field(default=-1, init=False)
     _task: Assignment = field(init=False)
     _spec: JobSpec = field(init=False)
 
@@ -79,7 +80,11 @@ class TrialRun:
         )
 
     def _wish(self) -> Wish:
-        return "stop" if self.runtime.draining.is_set() or self._over else "go_on"
+        if self.runtime.draining.is_set() or self._over:
+            return "stop"
+        wishes = self.runtime.wishes
+        news, self._wishes_seen = wishes != self._wishes_seen, wishes
+        return "look" if news else "go_on"
 
     def _renew(self) -> None:
         with self.runtime.store.work(quick=True) as work:
@@ -106,6 +111,8 @@ class TrialRun:
                     level = "warning" if report.kind == "warning" else "info"
                     data = {"number": self._task.number, **report.payload}
                     work.events.append(self._task.job_id, report.kind, report.message, level=level, data=data)  # type: ignore[arg-type]
+        if report.kind != "progress":
+            self.runtime.nudges.announce()
         if is_new and report.payload["epoch"] < self._spec.training.epochs:
             self._judge()
 

@@ -35,6 +35,7 @@ def begun(store: Store, folder: Path) -> TrialRun:
     run = TrialRun(make_runtime(store, folder), claim(store), Device("cpu", "", 1))
     run._task = read_assignment(run.runtime, run.lease)
     run._spec = run._task.job_spec
+    assert run._wish() == "look", "somebody may have asked for it to stop before"
     return run
 
 

@@ -99,7 +99,7 @@ def test_who_waits_for_a_job_is_told_when_it_is_closed_later(
         work.jobs.get("job_1").spec = spec.model_dump()
     advance_jobs(runtime)
     assert job_of(sqlite_store).state == "succeeded"
-    assert nudges.sent == ["settled"]
+    assert nudges.rung == ["news"]
 
 
 def test_a_draining_worker_leaves_it_to_the_next(sqlite_store: Store, tmp_path: Path) -> None:

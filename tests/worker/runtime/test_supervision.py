@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,19 @@ def test_too_little_memory_is_a_problem_not_a_crash() -> None:
     ending = supervise(children.run_out_of_memory)
     assert isinstance(ending, Failed)
     assert ending.problem["type"] == "/problems/resource-exhausted"
+
+
+def test_news_of_a_wish_is_followed_at_once(tmp_path: Path) -> None:
+    """The heart beats once in an hour; it is the news that has it look."""
+    watch = replace(WATCH, heartbeat_seconds=3600.0)
+    wishes: list[Wish] = ["go_on", "look"]
+
+    def wish() -> Wish:
+        return wishes.pop(0) if wishes else "go_on"
+
+    ending = supervise(children.wait_for_stop, str(tmp_path / "pids"), watch=watch, beat=lambda: "stop", wish=wish)
+    assert ending == GaveUp()
+    assert wishes == []
 
 
 def test_a_wish_to_stop_is_heard(tmp_path: Path) -> None:
