@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from service.specs.csv_cells import Cell, write_csv
 
@@ -29,7 +29,10 @@ def wanted(accept: str) -> str:
     return accept.split(",")[0].split(";")[0].strip().lower()
 
 
-def csv_response(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> StreamingResponse:
-    """A download named `<name>.csv`; cells that a spreadsheet could take for formulas are guarded."""
+def csv_response(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
+    """A download named `<name>.csv`; cells that a spreadsheet could take for formulas are guarded.
+
+    A whole body, not a stream: an `Idempotency-Key` has it kept.
+    """
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(write_csv(columns, rows), media_type=CSV, headers=headers)
+    return Response("".join(write_csv(columns, rows)), media_type=CSV, headers=headers)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Response
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -137,9 +137,7 @@ def _overlay(store: Store, project_id: str, read: ExplanationRead) -> bytes:
     return store.artifacts.read_bytes(artifact)
 
 
-def _shown(
-    read: ExplanationRead, form: str, headers: Mapping[str, str] | None = None
-) -> ExplanationRead | StreamingResponse:
+def _shown(read: ExplanationRead, form: str, headers: Mapping[str, str] | None = None) -> ExplanationRead | Response:
     if form != CSV or read.state != "succeeded":
         return read
     answer = csv_response(read.id, read.csv_columns(), read.csv_rows())

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
-from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -78,9 +77,7 @@ def delete_prediction(prediction_id: str, work: Work, caller: Caller) -> None:
     actions.delete(work, caller.project_id, prediction_id)
 
 
-def _shown(
-    read: PredictionRead, accept: str, headers: Mapping[str, str] | None = None
-) -> PredictionRead | StreamingResponse:
+def _shown(read: PredictionRead, accept: str, headers: Mapping[str, str] | None = None) -> PredictionRead | Response:
     if wanted(accept) != CSV or read.state != "succeeded":
         return read
     answer = csv_response(read.id, read.csv_columns(), read.csv_rows())

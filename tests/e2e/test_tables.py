@@ -178,3 +178,20 @@ def test_models_of_tables_are_not_exported(live: Live, jobs: dict[str, dict[str,
 def test_nothing_is_left_behind(live: Live, jobs: dict[str, dict[str, Any]]) -> None:
     scratch = live.embedded.data_dir / "scratch"
     assert [path for noun in ("datasets", "trials") for path in (scratch / noun).iterdir()] == []
+
+
+def test_answers_as_a_table_are_replayed_as_a_table(
+    live: Live, jobs: dict[str, dict[str, Any]], datasets: dict[str, dict[str, Any]]
+) -> None:
+    path = f"/v1/models/{jobs['regression']['model_id']}/predictions"
+    body = {"dataset_id": datasets["values"]["id"], "split": "test", "limit": 500}
+    with live.http as http:
+        headers = {"Accept": "text/csv", "Idempotency-Key": "as-a-table"}
+        first, again = (http.post(path, json=body, headers=headers) for _ in range(2))
+        asked = http.get(first.headers["Location"], headers={"Accept": "text/csv"})
+    assert first.headers["Content-Type"].startswith("text/csv")
+    assert again.headers["Content-Type"].startswith("text/csv")
+    assert first.content == again.content == asked.content
+    lines = first.text.splitlines()
+    assert lines[0] == "index,name,value"
+    assert len(lines) == 1 + round(0.15 * ROWS)
