@@ -1,11 +1,10 @@
-"""Tunelens' estimators for tables, as a job has them by default, beside scikit-learn's HistGradientBoosting.
+"""Jobs on tables with nothing set but the estimator, beside scikit-learn's HistGradientBoosting with its defaults.
 
     python -m benchmarks.tabular [--seeds 5]
 
-Each seed deals 70/15/15, stratified by class. Gradient boosting stops after 20 rounds without a better validation
-loss, at most 300, and keeps the best round. Probabilities are calibrated on validation, as a job does where it has 50
-samples (wine has 27). HistGradientBoosting has its own defaults; it is fitted on train alone, and on train with
-validation, as it has no use for the latter. The `mlp` is not here: it trains as networks do.
+Every figure of ours is of a whole trial, as a worker runs it: reading, dealing, fitting, early stopping on validation,
+calibration, scores on test. HistGradientBoosting gets the rows of the same deal; it is fitted on train alone, and on
+train with validation, as it has no use for the latter.
 
 Figures are of the test split: mean ± standard deviation over the seeds; `lead` is the mean over the seeds of how much
 better the estimator is than HistGradientBoosting on train, ± its standard error: more than two of them below 0 would
@@ -13,151 +12,124 @@ be beyond noise.
 """
 
 import argparse
-from collections.abc import Callable
+import json
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.model_selection import train_test_split
 
-from service.specs.estimators import GradientBoostingSpec, LinearSpec, RandomForestSpec
-from service.specs.tables import ColumnSchema
-from worker.data.table import Table
-from worker.estimators.boosting import BestRound, BoostingPlan, RoundRecord, Samples, fit_boosted
-from worker.estimators.encoding import Encoding
-from worker.estimators.linear import fit_classifier, fit_regressor
-from worker.estimators.losses import cross_entropy
-from worker.estimators.predictors import Floats, Predictor
-from worker.training.calibration import choose_temperature
+from service.specs.jobs import JobSpec
+from service.specs.resolving import DatasetFacts, resolve
+from service.specs.tables import TableOptions
+from worker.backbones.sources import WeightSources
+from worker.data.disk_cache import DiskCache
+from worker.data.tables.validation import TableValidation, validate_table
+from worker.training.order import TrialOrder
+from worker.training.trial import run_trial
 
 DATASETS = {"breast_cancer": load_breast_cancer, "wine": load_wine, "diabetes": load_diabetes}
-ROUNDS, LEARNING_RATE, PATIENCE = 300, 0.1, 20
-REFERENCE = "HistGradientBoosting (train)"
+ESTIMATORS: dict[str, dict[str, Any]] = {
+    "mlp": {"kind": "mlp"},
+    "linear": {"kind": "linear"},
+    "gradient_boosting": {"kind": "gradient_boosting"},
+    "gradient_boosting, dart": {"kind": "gradient_boosting", "booster": "dart"},
+    "random_forest": {"kind": "random_forest"},
+}
+REFERENCES = {
+    "HistGradientBoosting (train)": ("train",),
+    "HistGradientBoosting (train + validation)": ("train", "validation"),
+}
+BASE = next(iter(REFERENCES))
+Figures = dict[str, float]
+
+
+class Quiet:
+    """A reporter that nobody listens to."""
+
+    def stop_requested(self) -> bool:
+        return False
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_arguments, **_data: None
 
 
 @dataclass(frozen=True)
-class Deal:
-    """A dataset dealt by one seed; `classes` is 0 for a regression."""
+class Uploaded:
+    """A dataset of scikit-learn's as a client would upload it, once validated."""
 
-    rows: dict[str, Floats]
-    targets: dict[str, NDArray[Any]]
-    classes: int
-    seed: int
+    rows: NDArray[np.float64]
+    targets: NDArray[Any]
+    samples: Path
+    validated: TableValidation
 
-    def table(self, split: str) -> Table:
-        names = [f"x{number}" for number in range(self.rows[split].shape[1])]
-        schema = tuple(ColumnSchema(name=name, kind="numeric") for name in names)
-        return Table(schema, dict(zip(names, self.rows[split].T, strict=True)))
+    @property
+    def is_regression(self) -> bool:
+        return self.validated.manifest.problems[0] == "tabular_regression"
 
 
-def deal(name: str, seed: int) -> Deal:
+def upload(name: str, folder: Path) -> Uploaded:
     rows, targets = DATASETS[name](return_X_y=True)
-    classes = 0 if name == "diabetes" else len(set(targets))
+    names = [f"x{place}" for place in range(rows.shape[1])]
+    cells = [[*map(repr, row.tolist()), f"class {target}" if name != "diabetes" else repr(float(target))]
+             for row, target in zip(rows, targets, strict=True)]  # fmt: skip
+    path, samples = folder / f"{name}.csv", folder / f"{name}.parquet"
+    path.write_text("\n".join(",".join(line) for line in [[*names, "y"], *cells]) + "\n")
+    validated = validate_table(
+        path, format="csv", options=TableOptions(target="y"), output=samples, progress=lambda _done, _total: None
+    )
+    return Uploaded(rows, targets, samples, validated)
 
-    def cut(rows: Floats, targets: NDArray[Any], share: float) -> Any:
-        strata = targets if classes else None
-        return train_test_split(rows, targets, test_size=share, random_state=seed, stratify=strata)
 
-    rest, test, rest_targets, test_targets = cut(rows, targets, 0.15)
-    train, validation, train_targets, validation_targets = cut(rest, rest_targets, 0.15 / 0.85)
-    return Deal(
-        {"train": train, "validation": validation, "test": test},
-        {"train": train_targets, "validation": validation_targets, "test": test_targets},
-        classes,
-        seed,
+def trial(given: Uploaded, estimator: dict[str, Any], seed: int, scratch: Path) -> Figures:
+    """Test figures of a job's only trial; its deal lies in `scratch` afterwards."""
+    asked = JobSpec.model_validate({"dataset_id": "ds_0", "estimator": estimator, "seed": seed})
+    facts = DatasetFacts.of("tabular", given.validated.profile.model_dump())
+    scratch.mkdir(parents=True)
+    order = TrialOrder(
+        resolve(asked, facts), given.samples, given.validated.manifest, "0" * 64, scratch,
+        DiskCache(scratch / "cache", 2**30), WeightSources(),
+    )  # fmt: skip
+    test = run_trial(order, Quiet()).metrics["test"]
+    return (
+        shown(test["accuracy"], test["log_loss"]) if "accuracy" in test else {"r2": test["r2"], "-rmse": -test["rmse"]}
     )
 
 
-def linear(given: Deal) -> Floats:
-    encoding = Encoding.fit(given.table("train"), standardise=True, one_hot=True)
-    encoded, targets, spec = encoding.encode(given.table("train")), given.targets["train"], LinearSpec(kind="linear")
-    fitted = (
-        fit_classifier(encoded, targets, spec, classes=given.classes)
-        if given.classes
-        else fit_regressor(encoded, targets, spec)
-    )
-    return calibrated_logits(fitted.predictor, given, encoding)
-
-
-def trees(spec: GradientBoostingSpec | RandomForestSpec) -> Callable[[Deal], Floats]:
-    def answer(given: Deal) -> Floats:
-        encoding = Encoding.fit(given.table("train"), standardise=False, one_hot=False)
-        encoded = {split: encoding.encode(given.table(split)) for split in given.rows}
-        train, validation = (Samples(encoded[split], given.targets[split]) for split in ("train", "validation"))
-        return calibrated_logits(boosted(spec, given, train, validation), given, encoding)
-
-    return answer
-
-
-def calibrated_logits(predictor: Predictor, given: Deal, encoding: Encoding) -> Floats:
-    """Outputs on test, over the temperature that a job would choose on validation."""
-    outputs = {split: predictor.outputs(encoding.encode(given.table(split))) for split in ("validation", "test")}
-    if not given.classes:
-        return outputs["test"]
-    tensors = torch.from_numpy(outputs["validation"]), torch.from_numpy(given.targets["validation"])
-    return outputs["test"] / choose_temperature(*tensors).value
-
-
-def boosted(spec: Any, given: Deal, train: Samples, validation: Samples) -> Predictor:
-    rounds = 1 if isinstance(spec, RandomForestSpec) else ROUNDS
-    plan = BoostingPlan(spec, given.classes, rounds, LEARNING_RATE, seed=given.seed)
-    best, losses = BestRound(spec), [np.inf]
-
-    def on_round(record: RoundRecord) -> bool:
-        if record.validation_loss < min(losses):
-            best.see(record)
-        losses.append(record.validation_loss)
-        return record.round - best.number < PATIENCE
-
-    booster = fit_boosted(plan, train, validation=validation, on_round=on_round)
-    return best.model(booster, classes=given.classes)
-
-
-def reference(*splits: str) -> Callable[[Deal], Floats]:
-    def answer(given: Deal) -> Floats:
-        rows = np.concatenate([given.rows[split] for split in splits])
-        targets = np.concatenate([given.targets[split] for split in splits])
-        if not given.classes:
-            fitted = HistGradientBoostingRegressor(random_state=given.seed).fit(rows, targets)
-            return fitted.predict(given.rows["test"])[:, None]
-        fitted = HistGradientBoostingClassifier(random_state=given.seed).fit(rows, targets)
-        return np.log(np.maximum(fitted.predict_proba(given.rows["test"]), 1e-300))
-
-    return answer
-
-
-ESTIMATORS: dict[str, Callable[[Deal], Floats]] = {
-    "linear": linear,
-    "gradient_boosting": trees(GradientBoostingSpec(kind="gradient_boosting")),
-    "gradient_boosting, dart": trees(GradientBoostingSpec(kind="gradient_boosting", booster="dart")),
-    "random_forest": trees(RandomForestSpec(kind="random_forest")),
-    REFERENCE: reference("train"),
-    "HistGradientBoosting (train + validation)": reference("train", "validation"),
-}
-
-
-def measures(outputs: Floats, given: Deal) -> dict[str, float]:
+def shown(accuracy: float, log_loss: float) -> Figures:
     """Each the larger the better."""
-    targets = given.targets["test"]
-    if given.classes:
-        accuracy = float((outputs.argmax(1) == targets).mean())
-        return {"accuracy": accuracy, "-log_loss": -cross_entropy(outputs, targets)}
-    error = float(((outputs[:, 0] - targets) ** 2).mean())
-    return {"r2": 1.0 - error / float(targets.var()), "-rmse": -(error**0.5)}
+    return {"accuracy": accuracy, "-log_loss": -log_loss}
 
 
-def figures(name: str, seeds: int) -> dict[str, dict[str, Floats]]:
-    """Test figures of each estimator, by measure, each [seeds]."""
-    deals = [deal(name, seed) for seed in range(seeds)]
-    found: dict[str, dict[str, Floats]] = {}
-    for estimator, answer in ESTIMATORS.items():
-        by_seed = [measures(answer(given), given) for given in deals]
-        found[estimator] = {key: np.array([one[key] for one in by_seed]) for key in by_seed[0]}
-    return found
+def reference(given: Uploaded, splits: tuple[str, ...], dealt: dict[str, list[int]], seed: int) -> Figures:
+    fitted = [row for split in splits for row in dealt[split]]
+    rows, truth = given.rows[dealt["test"]], given.targets[dealt["test"]]
+    if given.is_regression:
+        model = HistGradientBoostingRegressor(random_state=seed).fit(given.rows[fitted], given.targets[fitted])
+        error = float(((model.predict(rows) - truth) ** 2).mean())
+        return {"r2": 1.0 - error / float(truth.var()), "-rmse": -(error**0.5)}
+    model = HistGradientBoostingClassifier(random_state=seed).fit(given.rows[fitted], given.targets[fitted])
+    probabilities = model.predict_proba(rows)
+    places = np.searchsorted(model.classes_, truth)
+    likely = np.maximum(probabilities[np.arange(len(truth)), places], 1e-300)
+    return shown(float((probabilities.argmax(1) == places).mean()), float(-np.log(likely).mean()))
+
+
+def by_seed(given: Uploaded, seeds: int, folder: Path) -> Iterator[dict[str, Figures]]:
+    for seed in range(seeds):
+        found = {}
+        for name, estimator in ESTIMATORS.items():
+            scratch = folder / f"{name}-{seed}"
+            found[name] = trial(given, estimator, seed, scratch)
+            dealt = json.loads((scratch / "split.json").read_text())
+        for name, splits in REFERENCES.items():
+            found[name] = reference(given, splits, dealt, seed)
+        yield found
 
 
 def main() -> None:
@@ -165,15 +137,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     seeds: int = parser.parse_args().seeds
     for name in DATASETS:
-        found = figures(name, seeds)
-        for measure in found[REFERENCE]:
+        with tempfile.TemporaryDirectory() as folder:
+            given = upload(name, Path(folder))
+            found = list(by_seed(given, seeds, Path(folder)))
+        for measure in found[0][BASE]:
             print(f"\n{name}, {measure}, {seeds} seeds")
-            for estimator, by_measure in found.items():
-                values, leads = by_measure[measure], by_measure[measure] - found[REFERENCE][measure]
+            base = np.array([one[BASE][measure] for one in found])
+            for estimator in found[0]:
+                values = np.array([one[estimator][measure] for one in found])
+                leads = values - base
                 error = leads.std(ddof=1) / seeds**0.5
                 print(
                     f"  {estimator:<42} {values.mean():9.4f} ± {values.std(ddof=1):.4f}"
-                    f"   lead {leads.mean():+.4f} ± {error:.4f}"
+                    f"   lead {leads.mean():+.4f} ± {error:.4f}",
+                    flush=True,
                 )
 
 
