@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from service.specs.datasets import Warning
 from service.specs.jobs import BackboneSpec, JobSpec, TrainingSpec
+from service.specs.resolving import ONE_EPOCH
 
 _CODE = "no-effect"
 USED_BY = {
@@ -12,27 +13,42 @@ USED_BY = {
     "linear": {"epochs", "class_weights"},
 }
 """Of `training`; estimators that are not trained by gradients."""
+OF_CLASSES = {"class_weights", "label_smoothing"}
+ELSEWHERE = {"image_size", "max_tokens"}
+"""Told of by themselves."""
 
 
 def idle_fields(spec: JobSpec) -> Iterator[Warning]:
     """A warning for each; what the backbone itself cannot do is refused before."""
     if spec.backbone is not None:
         yield from _of_backbone(spec.backbone, spec.training)
-    used = USED_BY.get(spec.estimator.kind) if spec.estimator else None
-    for name, field in TrainingSpec.model_fields.items():
-        is_set = getattr(spec.training, name) != field.default
-        elsewhere = name in ("image_size", "max_tokens")
-        if is_set and not elsewhere and used is not None and name not in used and spec.estimator is not None:
-            yield Warning(code=_CODE, message=f"training.{name} does nothing for {spec.estimator.kind}.")
-    if spec.problem == "tabular_regression":
-        for name in ("class_weights", "label_smoothing"):
-            is_told = used is not None and name not in used
-            if getattr(spec.training, name) != TrainingSpec.model_fields[name].default and not is_told:
-                yield Warning(code=_CODE, message=f"training.{name} does nothing where values are learned.")
+    if spec.estimator is not None and spec.estimator.kind in USED_BY:
+        yield from _of_estimator(spec, spec.estimator.kind)
+    elif spec.problem == "tabular_regression":
+        for name in sorted(OF_CLASSES & _set_fields(spec.training)):
+            yield Warning(code=_CODE, message=f"training.{name} does nothing where values are learned.")
     if spec.training.image_size is not None and spec.problem != "image_classification":
         yield Warning(code=_CODE, message="training.image_size does nothing without images.")
     if spec.training.max_tokens is not None and spec.problem != "text_classification":
         yield Warning(code=_CODE, message="training.max_tokens does nothing without texts.")
+
+
+def _of_estimator(spec: JobSpec, kind: str) -> Iterator[Warning]:
+    """Of one that no gradients train."""
+    used = USED_BY[kind] - (OF_CLASSES if spec.problem == "tabular_regression" else set())
+    for name in sorted(_set_fields(spec.training) - used - ELSEWHERE):
+        yield Warning(code=_CODE, message=f"training.{name} does nothing for {kind}.")
+    searched = used - {"epochs"} if kind in ONE_EPOCH else used
+    for path in spec.tuning.space if spec.tuning else ():
+        part, _, name = path.partition(".")
+        if part == "training" and name not in searched:
+            yield Warning(code=_CODE, message=f"Searching {path} does nothing for {kind}.")
+
+
+def _set_fields(training: TrainingSpec) -> set[str]:
+    """That differ from their defaults."""
+    fields = TrainingSpec.model_fields
+    return {name for name in fields if getattr(training, name) != fields[name].default}
 
 
 def overruled(asked: JobSpec, resolved: JobSpec) -> Iterator[Warning]:

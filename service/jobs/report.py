@@ -5,12 +5,13 @@ import json
 from html import escape
 from typing import Any
 
-from service.jobs.schemas import JobRead, TrialRead
+from service.jobs.schemas import EpochRead, JobRead, TrialRead
 from service.specs.diagnosis import Diagnosis
 
 SHOWN_METRICS = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss",
                  "expected_calibration_error", "rmse", "mae", "r2")  # fmt: skip
 """Of classes or of values: those that a job has."""
+MOST_EPOCHS = 60
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: #2f6fde; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -130,16 +131,18 @@ def _params(trial: TrialRead) -> str:
 def _trial(trial: TrialRead) -> str:
     is_regression = any(epoch.validation_rmse is not None for epoch in trial.epochs)
     name = "validation_rmse" if is_regression else "validation_accuracy"
-    title = name.replace("_", " ")
-    head = f"<tr><th>epoch</th><th>train loss</th><th>validation loss</th><th>{title}</th><th>s</th></tr>"
+    measure, shown = name.replace("_", " "), _some(trial.epochs, trial.best_epoch)
+    head = f"<tr><th>epoch</th><th>train loss</th><th>validation loss</th><th>{measure}</th><th>s</th></tr>"
     rows = [
         f"<tr{' class=best' if epoch.epoch == trial.best_epoch else ''}><td>{epoch.epoch}</td>"
         f"<td>{_number(epoch.train_loss)}</td><td>{_number(epoch.validation_loss)}</td>"
         f"<td>{_number(getattr(epoch, name))}</td><td>{epoch.seconds:.1f}</td></tr>"
-        for epoch in trial.epochs
+        for epoch in shown
     ]
+    left_out = f"<p>{len(shown)} of {len(trial.epochs)} epochs.</p>" if len(shown) < len(trial.epochs) else ""
     ended = f", stopped by {escape(trial.stopped_by)}" if trial.stopped_by else ""
-    return f"<h2>Trial {trial.number}: {escape(trial.state)}{ended}</h2><table>{head}{''.join(rows)}</table>"
+    title = f"<h2>Trial {trial.number}: {escape(trial.state)}{ended}</h2>"
+    return f"{title}<table>{head}{''.join(rows)}</table>{left_out}"
 
 
 def _figure(title: str, png: bytes) -> str:
@@ -152,4 +155,13 @@ def _range(interval: list[float] | None) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, int | float) else "n/a"
+    """Four decimals, or four digits of what would lose its sense by that: errors are in the target's units."""
+    if not isinstance(value, int | float):
+        return "n/a"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def _some(epochs: list[EpochRead], best: int | None) -> list[EpochRead]:
+    """All of them, or of very many evenly spaced ones, the best and the last among them."""
+    every = -(-len(epochs) // MOST_EPOCHS)
+    return [epoch for epoch in epochs if (len(epochs) - epoch.epoch) % every == 0 or epoch.epoch == best]

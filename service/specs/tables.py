@@ -26,7 +26,7 @@ class TableOptions(Spec):
     """
 
     target: ColumnName | None = None
-    columns: dict[ColumnName, ColumnKind | Literal["ignore"]] = Field(default_factory=dict, max_length=2000)
+    columns: dict[ColumnName, Literal[ColumnKind, "ignore"]] = Field(default_factory=dict, max_length=2000)
     delimiter: Delimiter | None = None
 
 

@@ -50,8 +50,11 @@ class Datasets:
         """Those of the given digests that a dataset of any project has: of its upload, or of its samples."""
         asked = set(among)
         uploads = select(DatasetRow.digest).where(DatasetRow.digest.in_(asked))
-        owned = ArtifactRow.owner_id.is_not(None), ArtifactRow.name == SAMPLES
-        samples = select(ArtifactRow.sha256).where(ArtifactRow.sha256.in_(asked), *owned)
+        samples = (
+            select(ArtifactRow.sha256)
+            .join(DatasetRow, DatasetRow.id == ArtifactRow.owner_id)
+            .where(ArtifactRow.name == SAMPLES, ArtifactRow.sha256.in_(asked))
+        )
         return {*self._session.scalars(uploads), *self._session.scalars(samples)}
 
     def jobs_of(self, dataset_id: str) -> list[JobRow]:

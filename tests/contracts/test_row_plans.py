@@ -164,8 +164,14 @@ def test_what_does_nothing_is_said(api: Api, table: str, values: str, texts: str
         "training.max_tokens does nothing without texts.",
         "training.epochs does nothing for linear: it has one.",
     ]
+    space = {"training.epochs": {"low": 1, "high": 9}, "training.class_weights": {"choices": ["none", "balanced"]}}
+    found = warned(planned(api, table, tuning={"strategy": "random", "trials": 2, "space": space}, **linear))
+    assert found == ["Searching training.epochs does nothing for linear."]
     mlp = {"estimator": {"kind": "mlp"}, "training": {"class_weights": "balanced", "label_smoothing": 0.1}}
     assert warned(planned(api, table, **mlp)) == []
+    weights = {"training": {"class_weights": "balanced"}, **linear}
+    assert warned(planned(api, table, **weights)) == []
+    assert warned(planned(api, values, **weights)) == ["training.class_weights does nothing for linear."]
     assert warned(planned(api, values, **mlp)) == [
         "training.class_weights does nothing where values are learned.",
         "training.label_smoothing does nothing where values are learned.",

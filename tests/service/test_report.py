@@ -64,3 +64,28 @@ def test_a_search_is_one_line_a_trial_and_the_best_trials_epochs() -> None:
     )
     assert "<td>2</td><td>n/a</td><td>1</td><td>pruner</td>" in page
     assert 'alt="tuning_history"' in page
+
+
+def test_of_many_rounds_some_are_shown() -> None:
+    rounds = [
+        EpochRead(epoch=number, train_loss=2e-5, validation_loss=4e7, train_accuracy=None, validation_accuracy=None,
+                  validation_rmse=0.5, validation_mae=0.25, validation_r2=0.75, learning_rate=0.1, seconds=0.0)
+        for number in range(1, 302)
+    ]  # fmt: skip
+    trial = TrialRead.model_construct(number=0, state="succeeded", params={}, best_epoch=100, metrics=TrialMetrics(),
+                                      stopped_by="epochs", epochs=rounds)  # fmt: skip
+    progress = Progress(trials_finished=1, trials_total=1, epoch=1, epochs=1, fraction=1.0, estimated_seconds_left=None)
+    metrics = {"test": {"rmse": 12.5, "r2": 0.75}, "baseline": {"rmse": 25.0, "r2": 0.0}}
+    job = JobRead.model_construct(
+        id="job_1", name=None, metadata={}, state="succeeded", dataset_id="ds_1", spec=JobSpec(dataset_id="ds_1"),
+        warnings=[], progress=progress, best_trial=0, model_id=None, metrics=metrics, diagnosis=None, problem=None,
+        device=None, created_at=datetime.now(UTC), started_at=None, finished_at=None,
+    )  # fmt: skip
+    page = render_report(job, [trial], {})
+    assert "<tr class=best><td>100</td><td>2e-05</td><td>4e+07</td><td>0.5000</td>" in page
+    assert "<th>validation rmse</th>" in page
+    assert "<td>1</td>" in page
+    assert "<td>301</td>" in page
+    assert "<p>52 of 301 epochs.</p>" in page
+    assert "<td>rmse</td><td>12.5000</td><td>25.0000</td>" in page
+    assert "accuracy" not in page.partition("<h2>Spec")[0]
