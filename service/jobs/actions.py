@@ -89,7 +89,7 @@ def cancel(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> No
     Raises:
         NotFound, Conflict: it has ended.
     """
-    job = _find(work, project_id, job_id)
+    job = _find(work, project_id, job_id, lock=True)
     if job.state == "cancelling":
         return
     if not work.jobs.move(job_id, "cancelling"):
@@ -102,7 +102,7 @@ def cancel(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> No
 
 def pause(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> None:
     """Asks the worker to stop after its last checkpoint; raises `NotFound`, `Conflict`."""
-    job = _find(work, project_id, job_id)
+    job = _find(work, project_id, job_id, lock=True)
     if not work.jobs.move(job_id, "pausing"):
         raise Conflict(f"The job is `{job.state}`; only a running job can be paused.")
     if not any(trial.state == "running" for trial in work.trials.of(job_id)):
@@ -112,7 +112,7 @@ def pause(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> Non
 
 def resume(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> None:
     """Queues a paused job again; raises `NotFound`, `Conflict`."""
-    job = _find(work, project_id, job_id)
+    job = _find(work, project_id, job_id, lock=True)
     if not work.jobs.move(job_id, "queued"):
         raise Conflict(f"The job is `{job.state}`; only a paused job can be resumed.")
     queued = sum(trial.state == "queued" for trial in work.trials.of(job_id))
@@ -122,7 +122,7 @@ def resume(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str) -> No
 
 def delete(work: UnitOfWork, project_id: str, job_id: str) -> None:
     """Deletes a job that has ended; its model stays. Raises `NotFound`, `Conflict`."""
-    job = _find(work, project_id, job_id)
+    job = _find(work, project_id, job_id, lock=True)
     if job.state not in TERMINAL:
         raise Conflict(f"The job is `{job.state}`; cancel it first.")
     erase_job(work, job_id)
@@ -214,8 +214,8 @@ def _tell(work: UnitOfWork, nudges: Nudges) -> None:
     work.after_commit(nudges.announce)
 
 
-def _find(work: UnitOfWork, project_id: str, job_id: str) -> JobRow:
-    row = work.jobs.find(project_id, job_id)
+def _find(work: UnitOfWork, project_id: str, job_id: str, *, lock: bool = False) -> JobRow:
+    row = work.jobs.find(project_id, job_id, lock=lock)
     if row is None:
         raise NotFound("No such job.")
     return row

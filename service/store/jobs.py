@@ -36,10 +36,10 @@ class Jobs:
         self._session.flush()
         Events(self._session).append(row.id, "state", "queued", data={"state": "queued"})
 
-    def find(self, project_id: str, job_id: str) -> JobRow | None:
-        """One of a project's jobs."""
+    def find(self, project_id: str, job_id: str, *, lock: bool = False) -> JobRow | None:
+        """One of a project's jobs; locked, it stays as it is until the unit of work ends."""
         query = select(JobRow).where(JobRow.id == job_id, JobRow.project_id == project_id)
-        return self._session.scalars(query).one_or_none()
+        return self._session.scalars(query.with_for_update() if lock else query).one_or_none()
 
     def get(self, job_id: str) -> JobRow | None:
         """For workers."""

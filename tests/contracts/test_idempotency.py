@@ -119,3 +119,12 @@ def test_s42_a_repeat_needs_a_key_of_its_own(api: Api) -> None:
     body = job_spec(api.ours.ids["dataset_id"])
     answer = api.call("POST", "/v1/jobs", key=api.ours.read_key, json=body, headers=with_key("revoked"))
     problem(answer, 403, "insufficient-scope")
+
+
+def test_s42_of_many_at_once_one_is_taken(api: Api) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: submit(api, "at-once", name="at-once"), range(8)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+    assert made == {job["id"] for job in api.call("GET", "/v1/jobs?name=at-once").json()["data"]}
+    assert len(made) == 1
