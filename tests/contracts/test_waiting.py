@@ -30,7 +30,6 @@ def test_a_trial_can_be_waited_for(make_api: Callable[..., Api]) -> None:
     assert answer.json()["state"] == "succeeded"
 
 
-@pytest.mark.timeout(30)
 def test_a_stream_is_woken_by_news(make_api: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
     """It would look again after an hour; the bell has it look now."""
     monkeypatch.setattr(routes, "FIRST_POLL_SECONDS", 3600.0)
