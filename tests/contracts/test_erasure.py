@@ -50,6 +50,7 @@ def _ask(api: Api, noun: str) -> Any:
     return api.call("POST", path, files={"file": (f"{CANARY}.png", MARKED)}, data=spec, headers=ONCE)
 
 
+@pytest.mark.parametrize("make_api", ["sqlite"], indirect=True)  # the other database has its files elsewhere
 def test_s47_nothing_of_what_is_deleted_stays_on_the_disk(make_api: Callable[..., Api]) -> None:
     api = make_api()
     folder = api.client.app.state.settings.data_dir  # type: ignore[attr-defined]
