@@ -38,28 +38,26 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store on each database, with the newest schema."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'tunelens.db'}"
+        yield from _sqlite_store(tmp_path)
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    yield server.create_database()
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    """A store with the newest schema."""
-    opened = Store(database_url)
-    upgrade(opened.engine)
+    opened = Store(server.lend())
     yield opened
     opened.close()
+    server.take_back(opened.engine.url.render_as_string(hide_password=False).replace("+psycopg", ""))
 
 
 @pytest.fixture
 def sqlite_store(tmp_path: Path) -> Iterator[Store]:
     """A store for tests of rules that do not depend on the database."""
-    opened = Store(f"sqlite:///{tmp_path / 'tunelens.db'}")
+    yield from _sqlite_store(tmp_path)
+
+
+def _sqlite_store(folder: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{folder / 'tunelens.db'}")
     upgrade(opened.engine)
     yield opened
     opened.close()

@@ -7,13 +7,17 @@ import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 import psycopg
 
+from service.store.engine import make_engine
+from service.store.migrate import upgrade
+
 FOLDERS = [Path("/usr/lib/postgresql/17/bin"), Path("/usr/lib/postgresql/16/bin"), Path("/usr/lib/postgresql/15/bin")]
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 * 1024**3
 _numbers = count()
 
 
@@ -22,6 +26,12 @@ def binaries() -> Path | None:
     found = shutil.which("initdb")
     candidates = [Path(found).parent, *FOLDERS] if found else FOLDERS
     return next((folder for folder in candidates if (folder / "postgres").exists()), None)
+
+
+def _memory() -> Path | None:
+    """A disk in memory, if there is room on one: what is never kept need not be written."""
+    is_roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    return MEMORY if is_roomy else None
 
 
 def free_port() -> int:
@@ -37,10 +47,12 @@ class PostgresServer:
     folder: Path
     port: int
     process: subprocess.Popen[bytes]
+    _returned: list[str] = field(default_factory=list)
+    _newest: list[tuple[object, ...]] = field(default_factory=list)
 
     @classmethod
     def start(cls) -> "PostgresServer":
-        folder = Path(tempfile.mkdtemp(prefix="tunelens-pg-"))
+        folder = Path(tempfile.mkdtemp(prefix="tunelens-pg-", dir=_memory()))
         tools = binaries()
         assert tools is not None
         become: list[str] = []
@@ -68,6 +80,27 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name} OWNER {owner}")
         return f"postgresql://{owner}@127.0.0.1:{self.port}/{name}"
 
+    def lend(self) -> str:
+        """The URL of an empty database with the newest schema; migrated once, and emptied for the next borrower."""
+        while self._returned:
+            url = self._returned.pop()
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("SET lock_timeout = '20s'")
+                if _schema(connection) == self._newest:
+                    connection.execute(f"TRUNCATE {', '.join(_tables(connection))}")
+                    return url
+        url = self.create_database()
+        engine = make_engine(url)
+        upgrade(engine)
+        engine.dispose()
+        with psycopg.connect(url) as connection:
+            self._newest = _schema(connection)
+        return url
+
+    def take_back(self, url: str) -> None:
+        """A lent database that nobody is connected to any more."""
+        self._returned.append(url)
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(30)
@@ -84,3 +117,14 @@ class PostgresServer:
             except psycopg.OperationalError:
                 time.sleep(0.05)
         raise RuntimeError("PostgreSQL did not start")
+
+
+def _tables(connection: psycopg.Connection) -> list[str]:
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+    return [row[0] for row in connection.execute(query)]
+
+
+def _schema(connection: psycopg.Connection) -> list[tuple[object, ...]]:
+    """Every column: what a test has changed is not lent again."""
+    query = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+    return sorted(connection.execute(query).fetchall())

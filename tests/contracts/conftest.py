@@ -37,13 +37,20 @@ class Api:
 def make_api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Api]]:
     """Builds services, on both databases; one is enough for most tests of a module."""
     opened: list[TestClient] = []
+    lent: list[str] = []
+
+    def database_url() -> str:
+        if request.param == "sqlite":
+            return ""
+        lent.append(request.getfixturevalue("postgres").lend())
+        return lent[-1]
 
     def make(**settings: Any) -> Api:
         folder: Path = tmp_path_factory.mktemp("data")
-        url = "" if request.param == "sqlite" else request.getfixturevalue("postgres").create_database()
-        chosen = Settings(data_dir=folder, database_url=url, sweep_seconds=3600, **settings)
+        chosen = Settings(data_dir=folder, database_url=database_url(), sweep_seconds=3600, **settings)
         store = Store(chosen.database_url)
-        upgrade(store.engine)
+        if request.param == "sqlite":
+            upgrade(store.engine)
         client = TestClient(
             create_app(chosen, store, Recorded()), raise_server_exceptions=False, follow_redirects=False
         )
@@ -54,6 +61,8 @@ def make_api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     yield make
     for client in opened:
         client.__exit__(None, None, None)
+    for url in lent:
+        request.getfixturevalue("postgres").take_back(url)
 
 
 @pytest.fixture(scope="module")

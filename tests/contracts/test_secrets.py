@@ -111,11 +111,13 @@ def test_s11_failures_are_logged_without_what_was_sent(
     problem(api.call("POST", "/v1/jobs", json=spec, headers=headers), 500, "internal")
     with api.store.work() as work:
         work.session.connection().exec_driver_sql("DROP TABLE events")
-    assert api.call("POST", "/v1/jobs", json=spec).status_code in (500, 503)  # databases name the fault differently
+    # SQLite tells of a table that is not there as it tells of a database that is not there.
+    told = (503, "unavailable") if api.store.engine.dialect.name == "sqlite" else (500, "internal")
+    problem(api.call("POST", "/v1/jobs", json=spec), *told)
     with api.store.work() as work:
         work.session.connection().exec_driver_sql("ALTER TABLE jobs RENAME COLUMN name TO title")
-    assert api.call("POST", "/v1/jobs", json=spec).status_code in (500, 503)
-    assert "INSERT INTO jobs" in logged()
+    problem(api.call("POST", "/v1/jobs", json=spec), *told)
+    assert ("INSERT INTO jobs" in logged()) == (told[1] == "unavailable"), "the server logs the others, whole"
     assert CANARY not in logged()
 
 

@@ -119,7 +119,7 @@ class Deployment:
         for name in DAEMONS:
             (self.folder / name).mkdir(exist_ok=True)
         self.supervisor.start([self._child(name) for name in DAEMONS])
-        until(self._is_up, 120.0)
+        until(self._is_up, 200.0)
 
     def _is_up(self) -> bool:
         for child in self.supervisor.children:
