@@ -35,7 +35,7 @@ from worker.data.deck import deck_of
 from worker.data.decoded import Archive
 from worker.data.disk_cache import DiskCache
 from worker.data.splits import deal
-from worker.training.image_subject import image_subject
+from worker.training.image_setting import image_subject
 from worker.training.order import EpochRecord, TrialOrder
 from worker.training.reporting import Reporter
 from worker.training.trial import run_trial

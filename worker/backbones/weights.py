@@ -43,10 +43,8 @@ def pretrained_state(name: str, sources: WeightSources) -> tuple[dict[str, Tenso
     """
     if path := sources.local_file(name):
         return load_file(path), False
-    package = CATALOGUE[name].package if name in CATALOGUE else None
-    if package and (folder := _package_folder(package)):
-        file, sha256 = PACKAGED_FILES[package]
-        return read_checkpoint(folder / file, sha256), True
+    if path := _packaged_file(name):
+        return read_checkpoint(path, PACKAGED_FILES[CATALOGUE[name].package or ""][1]), True
     if path := sources.hub_file(name):
         return read_checkpoint(path, _digest_in_name(path)), False
     if sources.allow_downloads and name in TORCHVISION_FILES:
@@ -54,6 +52,11 @@ def pretrained_state(name: str, sources: WeightSources) -> tuple[dict[str, Tenso
     known = weights_at_hand(sources)
     at_hand = [entry.name for entry in entries_for("image_classification") if known[entry.name] != "none"]
     raise UnknownBackbone(f"No pretrained weights are at hand for {name}; at hand are: {', '.join(at_hand) or 'none'}.")
+
+
+def weights_file(name: str, sources: WeightSources) -> Path | None:
+    """The file that `pretrained_state` reads; None if none is at hand."""
+    return sources.local_file(name) or _packaged_file(name) or sources.hub_file(name)
 
 
 def read_checkpoint(path: Path, sha256: str) -> dict[str, Tensor]:
@@ -70,9 +73,10 @@ def read_checkpoint(path: Path, sha256: str) -> dict[str, Tensor]:
     return state
 
 
-def _package_folder(package: str) -> Path | None:
-    found = find_spec(package)
-    return Path(found.origin).parent if found and found.origin else None
+def _packaged_file(name: str) -> Path | None:
+    package = CATALOGUE[name].package if name in CATALOGUE else None
+    found = find_spec(package) if package else None
+    return Path(found.origin).parent / PACKAGED_FILES[package][0] if package and found and found.origin else None
 
 
 def _digest_in_name(path: Path) -> str:

@@ -94,6 +94,10 @@ class DiskCache:
                 return Entry(path, file)
         return entry
 
+    def find(self, dataset: str, name: str) -> Entry | None:
+        """The entry `name` of `dataset`, if it is there."""
+        return _find(self._path(dataset, name), None)
+
     def datasets(self) -> list[str]:
         """The digests of all datasets that have a folder here."""
         return [path.name for path in self.folder.glob("*") if path.is_dir()]
@@ -142,12 +146,12 @@ class DiskCache:
         return self.folder / dataset.replace(":", "-") / name
 
 
-def _find(path: Path, size_bytes: int) -> Entry | None:
-    """The entry at `path`, locked and marked as used; None if it is missing, vanishing, or of another size."""
+def _find(path: Path, size_bytes: int | None) -> Entry | None:
+    """The entry at `path`, locked and marked as used; None if it is missing, vanishing, or not of `size_bytes`."""
     with suppress(FileNotFoundError):
         file = path.open("rb")
         fcntl.flock(file, fcntl.LOCK_SH)
-        if _is_at(file, path) and os.fstat(file.fileno()).st_size == size_bytes:
+        if _is_at(file, path) and size_bytes in (None, os.fstat(file.fileno()).st_size):
             os.utime(file.fileno())
             return Entry(path, file)
         file.close()

@@ -23,6 +23,7 @@ class FeatureCache:
 
     def __init__(self, trained: TrainedNetwork, frozen: nn.Module, *, cache: DiskCache) -> None:
         self.trained, self.frozen, self.cache = trained, frozen.eval(), cache
+        self.file_name = f"features-{self._key()}.f32"
 
     def features(self, pixels: Tensor, dataset_digest: str, *, tick: Callable[[], None]) -> Tensor:
         """As `stored`, in memory where there is no room on the disk."""
@@ -36,15 +37,15 @@ class FeatureCache:
     def stored(self, pixels: Tensor, dataset_digest: str, *, tick: Callable[[], None]) -> Tensor:
         """[n, 3, s, s] uint8 → [n, …] float32 on the CPU, backed by a file.
 
-        The file is named after everything that the numbers depend on. One process computes it, in float32 whatever
-        the trial's precision; others wait. `tick` is called for every batch, and while waiting, and may raise to
-        stop.
+        The file, `file_name`, is named after everything that the numbers depend on. One process computes it, in
+        float32 whatever the trial's precision; others wait. `tick` is called for every batch, and while waiting, and
+        may raise to stop.
 
         Raises:
             NoRoom: the file would exceed the cache's budget or a quarter of the free disk.
         """
         shape = (len(pixels), *self._shape(pixels))
-        file = TensorFile(dataset_digest, f"features-{self._key()}.f32", np.float32, shape)
+        file = TensorFile(dataset_digest, self.file_name, np.float32, shape)
 
         def fill(memory: NDArray[Any]) -> None:
             self._compute(pixels, torch.from_numpy(memory), tick)

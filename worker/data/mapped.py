@@ -46,6 +46,15 @@ class TensorFile:
         with cache.get(self.dataset, self.name, self.size_bytes, make, tick=tick, optional=optional) as entry:
             return self._map(entry)
 
+    def find(self, cache: DiskCache) -> Tensor | None:
+        """The tensor, as `get` gives it, if its file is there."""
+        entry = cache.find(self.dataset, self.name)
+        if entry is None:
+            return None
+        with entry:
+            whole = entry.path.stat().st_size == self.size_bytes
+            return self._map(entry) if whole else None
+
     def _map(self, entry: Entry) -> Tensor:
         """The map has a descriptor of its own, which keeps the entry's lock until the tensor is gone."""
         memory = mmap.mmap(entry.file.fileno(), self.size_bytes, access=mmap.ACCESS_COPY)

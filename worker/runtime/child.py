@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import gc
 import logging
 import os
 import signal
@@ -17,6 +18,8 @@ from worker.runtime.allocator import keep_freed_memory
 from worker.runtime.messages import Crashed, Done, Failed, GaveUp, Report
 
 PR_SET_PDEATHSIG = 1
+HEED_SECONDS = 1.0
+"""A supervisor answers within milliseconds; one whose database is away does not, and is not waited for."""
 NICENESS = 10
 OOM_SCORE = "500"
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
@@ -38,13 +41,22 @@ class Reporter:
         self._pipe = pipe
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._heeded = threading.Condition()
+        self._unheeded_epochs = 0
 
     def report(self, kind: Literal["epoch", "progress", "warning", "log"], message: str, **payload: Any) -> None:
         """Sends one report."""
         self.send(Report(kind, message, payload))
 
     def epoch(self, record: Any) -> None:
-        """An epoch is done and its checkpoint written."""
+        """An epoch is done and its checkpoint written.
+
+        Waits a moment until the supervisor has heeded the epoch before: a trial is never more than one epoch ahead
+        of whoever decides whether it is worth another, however short its epochs are.
+        """
+        with self._heeded:
+            self._heeded.wait_for(lambda: self._unheeded_epochs == 0 or self._stop.is_set(), HEED_SECONDS)
+            self._unheeded_epochs += 1
         self.send(Report("epoch", payload=dict(vars(record))))
 
     def progress(self, epoch: int, fraction: float) -> None:
@@ -68,11 +80,16 @@ class Reporter:
                 os._exit(1)
 
     def listen(self) -> None:
-        """Waits for `stop`; leaves at once when the supervisor is gone."""
+        """Waits for `stop` and for how many epochs were `heeded`; leaves at once when the supervisor is gone."""
         try:
             while True:
-                if self._pipe.recv() == "stop":
-                    self._stop.set()
+                message = self._pipe.recv()
+                with self._heeded:
+                    if message == "stop":
+                        self._stop.set()
+                    else:
+                        self._unheeded_epochs -= message
+                    self._heeded.notify()
         except (EOFError, OSError):
             os._exit(1)
 
@@ -111,6 +128,7 @@ def _ending(work: Callable[..., object], payload: object, reporter: Reporter) ->
 def _settle_in() -> None:
     """Own process group, dies with its parent, first to go when memory runs out, yields to serving."""
     keep_freed_memory()
+    gc.freeze()  # what came with the fork is not looked through, and so not copied, at every collection
     with suppress(PermissionError):
         os.setpgid(0, 0)
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

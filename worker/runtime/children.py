@@ -20,8 +20,8 @@ from worker.runtime.messages import Message
 
 log = logging.getLogger(__name__)
 
-TORCH_PRELOAD = ("torch", "torchvision", "timm", "worker.training.trial", "worker.tuning.study", "worker.runtime.work")
 LIGHT_PRELOAD = ("PIL.Image", "worker.tuning.study", "worker.runtime.work")
+TORCH_PRELOAD = ("torch", "torchvision", "timm", "worker.training.trial", "worker.tuning.pictures", *LIGHT_PRELOAD)
 
 
 def start_fork_server(preload: Sequence[str]) -> None:
@@ -48,23 +48,33 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """The child gives up at its next check."""
-        with suppress(BrokenPipeError, ConnectionResetError, OSError):
-            self.pipe.send("stop")
+        self._tell("stop")
+
+    def heed(self, epochs: int) -> None:
+        """So many more of its epochs were looked at; whatever follows from them was told before."""
+        self._tell(epochs)
 
     def is_alive(self) -> bool:
         """Whether the process still runs."""
         return self.process.is_alive()
 
     def kill(self) -> None:
-        """Ends the whole process group, and reaps."""
+        """Ends the whole process group, without waiting until the system has taken it apart (`await_end`)."""
         pid = self.process.pid
         if pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.join(10)
         self.pipe.close()
+
+    def await_end(self) -> None:
+        """Waits until a killed child is gone, its memory and its GPU free again."""
+        self.process.join(10)
+
+    def _tell(self, message: object) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError, OSError):
+            self.pipe.send(message)
 
     def memory_bytes(self) -> int:
         """Resident memory of the child without the pages of mapped files, as the system can take those back; 0 when

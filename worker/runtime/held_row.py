@@ -40,7 +40,10 @@ class HeldRow:
             memory_bytes=settings.memory_limit_bytes,
         )
         child = start_child(work, order)
-        return Supervisor(child, watch, beat=self._beat, record=self._record, wish=self._wish).run()
+        try:
+            return Supervisor(child, watch, beat=self._beat, record=self._record, wish=self._wish).run()
+        finally:
+            child.await_end()
 
     def renew(self) -> None:
         """Extends the lease."""

@@ -4,6 +4,7 @@ A sampler may import torch, take seconds or crash, and drawing changes global st
 the worker's own process, or under the job's lock.
 """
 
+import json
 import logging
 from pathlib import PurePath
 from typing import Any
@@ -12,15 +13,16 @@ from service.queue import Nudges, after_commit
 from service.specs.jobs import JobSpec
 from service.specs.points import random_point
 from service.specs.tasks import RUN_TRIALS
-from service.store import UnitOfWork
+from service.store import Store, UnitOfWork
 from worker.runtime.advance import Drawn, Proposed, Step, advance
 from worker.runtime.child import Order
 from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
 from worker.runtime.messages import Done, Ending, GaveUp
-from worker.runtime.search import read_records
+from worker.runtime.search import read_records, read_search
 from worker.runtime.supervision import Supervisor, Watch, Wish
 from worker.runtime.work import SearchOrder, work_pictures, work_proposal
+from worker.training.order import PICTURE_OF
 from worker.tuning.records import Proposal
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,8 @@ def _find_out(runtime: Runtime, job_id: str, step: Step) -> Proposed | Drawn | N
         records = read_records(work, job_id, spec)
     if step.wants == "proposal":
         return _proposed(runtime, job_id, step.number, SearchOrder(spec, records[: step.number]))
-    ending = _in_child(runtime, job_id, work_pictures, SearchOrder(spec, records))
+    documents = _documents_of_best(runtime.store, job_id)
+    ending = _in_child(runtime, job_id, work_pictures, SearchOrder(spec, records, documents))
     if isinstance(ending, GaveUp):
         return None
     if not isinstance(ending, Done):
@@ -74,6 +77,19 @@ def _find_out(runtime: Runtime, job_id: str, step: Step) -> Proposed | Drawn | N
         return Drawn({})
     hold = runtime.store.artifacts.hold
     return Drawn({name: hold(data, MEDIA_TYPES[PurePath(name).suffix]) for name, data in ending.result.items()})
+
+
+def _documents_of_best(store: Store, job_id: str) -> dict[str, Any]:
+    """What the best trial's pictures are drawn from, by file stem."""
+    with store.read() as work:
+        job = work.jobs.get(job_id)
+        search = read_search(work, job) if job else None
+        stored = work.artifacts.of(search.id_of(search.best)) if search and search.best else []
+    return {
+        PurePath(artifact.name or "").stem: json.loads(store.artifacts.read_bytes(artifact))
+        for artifact in stored
+        if PurePath(artifact.name or "").stem in PICTURE_OF and artifact.media_type == MEDIA_TYPES[".json"]
+    }
 
 
 def _proposed(runtime: Runtime, job_id: str, number: int, order: SearchOrder) -> Proposed | None:

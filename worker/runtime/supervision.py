@@ -63,10 +63,11 @@ class Supervisor:
         self._record = record
         self._wish = wish
         self._reports: deque[Report] = deque()
+        self._epochs_written = 0
         self._database_ok_at = time.monotonic()
 
     def run(self) -> Ending:
-        """How the child ended; it is gone when this returns or raises.
+        """How the child ended; it is killed when this returns or raises, and `Child.await_end` waits until it is gone.
 
         Raises:
             LeaseLost: somebody else holds the row; nothing more may be written.
@@ -97,6 +98,9 @@ class Supervisor:
             if wish == "stop" and stop_at is None:
                 self._child.ask_to_stop()
                 stop_at = now + self._watch.grace_seconds
+            if self._epochs_written:
+                self._child.heed(self._epochs_written)
+                self._epochs_written = 0
             if stop_at is not None and now >= stop_at:
                 return GaveUp()
             over = self._limit_reached(now - started, now - heard)
@@ -136,7 +140,7 @@ class Supervisor:
         try:
             while self._reports:
                 self._record(self._reports[0])
-                self._reports.popleft()
+                self._epochs_written += self._reports.popleft().kind == "epoch"
         except SQLAlchemyError as error:
             if self._bear(error) == "stop":
                 raise LeaseLost("The database was away for too long.") from error

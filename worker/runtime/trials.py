@@ -3,7 +3,6 @@
 import json
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from service.errors import ArtifactCorrupt, Invalid, LeaseLost, WorkerLost
@@ -12,7 +11,7 @@ from service.store import Artifact, Lease, UnitOfWork
 from service.store.jobs import TERMINAL
 from worker.runtime.assignments import Assignment, make_order, read_assignment
 from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order
-from worker.runtime.children import start_child
+from worker.runtime.children import Child, start_child
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
 from worker.runtime.judging import best_epoch_of, is_beaten, is_hopeless, is_needless
@@ -31,7 +30,7 @@ STOPPING_STATES = ("cancelling", "pausing", "paused", *TERMINAL)
 
 @dataclass
 class TrialRun:
-    """Runs one trial under its lease. `_over` says why its search needs no more of it."""
+    """Runs one trial under its lease. `_over` says why its search needs no more of it; `_child` fits it."""
 
     runtime: Runtime
     lease: Lease
@@ -40,6 +39,7 @@ class TrialRun:
     _wishes_seen: int = field(default=-1, init=False)
     _task: Assignment = field(init=False)
     _spec: JobSpec = field(init=False)
+    _child: Child | None = field(default=None, init=False)
 
     def run(self) -> None:
         """Ends with the trial finished, failed, or back in the queue; writes nothing once the lease is lost."""
@@ -53,6 +53,8 @@ class TrialRun:
                 pursue(self.runtime, self._task.job_id)
         except LeaseLost:
             log.warning("trial %s is somebody else's now", self.lease.row_id)
+        finally:
+            self._await_child()
 
     def _ending(self) -> Ending:
         try:
@@ -66,8 +68,13 @@ class TrialRun:
             return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
         self._spec = order.spec
         with archive:
-            child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
-            return Supervisor(child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
+            self._child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
+            return Supervisor(self._child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
+
+    def _await_child(self) -> None:
+        """Before nothing else is begun on the device, and nobody hears that the trial has stopped."""
+        if self._child is not None:
+            self._child.await_end()
 
     def _watch(self) -> Watch:
         settings = self.runtime.settings
@@ -141,6 +148,8 @@ class TrialRun:
             case Crashed(reason):
                 self._charge(reason)
             case GaveUp():
+                if self._over != "pruner":
+                    self._await_child()
                 self._give_back()
 
     def _succeed(self, outcome: TrialOutcome) -> None:
@@ -151,7 +160,7 @@ class TrialRun:
         for file in kept:
             with file.path.open("rb") as source:
                 stored[file.name] = self.runtime.store.artifacts.write(source, file.media_type)
-        config = json.loads(_path_of(outcome, "config.json").read_text())
+        config = _config_of(outcome)
         with self.runtime.store.work() as work:
             work.artifacts.attach(stored, self.lease.row_id)
             self._end(
@@ -206,5 +215,7 @@ class TrialRun:
         take_step(work, self.runtime.nudges, self._task.job_id)
 
 
-def _path_of(outcome: TrialOutcome, name: str) -> Path:
-    return next(file.path for file in outcome.files if file.name == name)
+def _config_of(outcome: TrialOutcome) -> dict[str, Any]:
+    """Of a beaten trial, which has no model, only what it was trained with."""
+    described = [json.loads(file.path.read_text("utf-8")) for file in outcome.files if file.name == "config.json"]
+    return described[0] if described else {"training": outcome.trained_with}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,10 +47,11 @@ class ValidationOrder:
 
 @dataclass(frozen=True)
 class SearchOrder:
-    """A search to look at."""
+    """A search to look at, and the documents of its winner, by file stem, where those are to be drawn."""
 
     spec: JobSpec
     records: list[Record]
+    documents: dict[str, Any] = field(default_factory=dict)
 
 
 def work_trial(order: TrialOrder, reporter: Reporter) -> TrialOutcome:
@@ -114,7 +115,8 @@ def work_proposal(order: SearchOrder, _reporter: Reporter) -> Proposal:
 
 
 def work_pictures(order: SearchOrder, _reporter: Reporter) -> dict[str, bytes]:
-    """Draws the search."""
+    """Draws the search, and what its winner came to."""
+    from worker.training.pictures import draw_trial
     from worker.tuning.pictures import draw_search
 
-    return draw_search(order.spec, order.records)
+    return draw_search(order.spec, order.records) | draw_trial(order.documents)

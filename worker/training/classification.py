@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -14,11 +12,9 @@ from service.specs.jobs import TrainingSpec
 from worker.backbones.trained import calibrated
 from worker.training.bootstrap import Answers, intervals
 from worker.training.calibration import choose_temperature, reliability
-from worker.training.calibration_plot import calibration_figure
 from worker.training.card_scores import classification_sections
 from worker.training.metrics import majority_scores, quick_scores, scores
 from worker.training.objective import Answered, Scored
-from worker.training.plots import confusion_figure
 from worker.training.reporting import Reporter
 
 
@@ -33,7 +29,6 @@ class Classification:
     classes: list[str]
     label_smoothing: float = 0.0
     class_weights: Tensor | None = None
-    curves: tuple[tuple[str, str], ...] = (("Cross entropy", "loss"), ("Accuracy", "accuracy"))
 
     @classmethod
     def of(
@@ -85,14 +80,6 @@ class Classification:
             if absent:
                 text = f"{absent} of {len(self.classes)} classes have no sample in the {name} split."
                 reporter.warn(f"{text} Scores over classes leave them out.", split=name, absent=absent)
-
-    def figures(self, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
-        """Confusion matrix and reliability diagram."""
-        confusion = documents["confusion_matrix"]
-        return {
-            "confusion_matrix": confusion_figure(np.array(confusion["matrix"]), confusion["classes"]),
-            "calibration": calibration_figure(documents["calibration"]),
-        }
 
     def card(self, metrics: Mapping[str, Any], samples: str) -> list[str]:
         """Scores, classes, limits."""

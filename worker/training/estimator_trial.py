@@ -80,11 +80,11 @@ def run_estimator_trial(order: TrialOrder, data: TableData, reporter: Reporter) 
     remark(scored, reporter)
     trained = data.trained(spec, encoding, task.samples("train").encoded, predictor)
     trained.temperature = scored.temperature
-    results = Results(order, objective, _describe(task), data.dealt, rows_of(data.dealt), fitted, scored)
+    used = _effective(order)
+    results = Results(order, objective, _describe(task), data.dealt, rows_of(data.dealt), fitted, scored, used)
 
     def save(folder: Path) -> list[str]:
-        *others, config = save_table(trained, folder, training=dict(_effective(order)))
-        return [config, *others]
+        return save_table(trained, folder, training=dict(used))
 
     return finish(results, save)
 

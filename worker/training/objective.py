@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from worker.training.reporting import Reporter
@@ -42,10 +41,6 @@ class Objective(Protocol):
     def classes(self) -> list[str]:
         """In the order of the outputs; empty for values."""
 
-    @property
-    def curves(self) -> tuple[tuple[str, str], ...]:
-        """What the learning curves show: (title, name), each on train and on validation."""
-
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What training makes small, with all that regularises it: a scalar of [n, c] outputs on the device."""
 
@@ -63,9 +58,6 @@ class Objective(Protocol):
 
     def warn(self, targets: Mapping[str, Tensor], reporter: Reporter) -> None:
         """Says what is amiss with the targets of a split."""
-
-    def figures(self, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
-        """Pictures of `Scored.documents`, by file stem."""
 
     def card(self, metrics: Mapping[str, Any], samples: str) -> list[str]:
         """The card's sections on scores and limits; `samples` is what the samples are called."""

@@ -15,6 +15,14 @@ from worker.data.disk_cache import DiskCache
 
 StoppedBy = Literal["early_stopping", "epochs", "limit"]
 EventType = Literal["warning", "log"]
+PICTURE_OF = {
+    "curves": "learning_curves",
+    "confusion_matrix": "confusion_matrix",
+    "calibration": "calibration",
+    "predicted_against_actual": "predicted_against_actual",
+    "residuals": "residuals",
+}
+"""Document of a trial, by file stem → the picture of it."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,8 @@ class TrialOrder:
         cache: shared by trials on this machine: decoded images and what frozen parts make of them.
         device: `cpu` or `cuda:<index>`.
         threads: for torch's operators, decoding, and loading on CUDA.
-        to_beat: the best of the job's other trials; of a trial that is worse only the configuration is written.
+        to_beat: the best of the job's other trials; a trial that is worse writes nothing.
+        draws: whether the trial draws its own pictures; those of a search are drawn once, of its winner.
     """
 
     spec: JobSpec
@@ -43,6 +52,7 @@ class TrialOrder:
     device: str = "cpu"
     threads: int = 1
     to_beat: "ToBeat | None" = None
+    draws: bool = True
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,9 @@ class TrialOutcome:
             (`baseline`, on the test split); None where a score is undefined. Of `test` also `intervals` (95 %, by
             bootstrap) and scores `uncalibrated`; beside the splits the `temperature` of the probabilities.
         classes: in the order of the network's outputs.
+        trained_with: values that were used, of the fields of the spec's `training` that matter; those that the spec
+            may leave open among them.
+        files: none of a trial that was beaten.
         device: for people, such as "CPU, 2 threads".
     """
 
@@ -127,4 +140,5 @@ class TrialOutcome:
     metrics: dict[str, object]
     classes: list[str]
     device: str
+    trained_with: dict[str, object]
     files: list[OutputFile]

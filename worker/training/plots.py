@@ -1,42 +1,34 @@
 """Pictures of a trial. Drawn on figures of their own: matplotlib's global state is not touched."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from worker.training.order import EpochRecord
-
 TRAIN_COLOR, VALIDATION_COLOR, BEST_COLOR = "#3b6fb6", "#d9742b", "#6b7280"
+CLASS_CURVES = (("Cross entropy", "loss"), ("Accuracy", "accuracy"))
+VALUE_CURVES = (("Mean squared error", "loss"), ("Root mean squared error", "rmse"))
+"""What the curves of classes, and of values, show: (title, score)."""
 _MOST_NUMBERED_CLASSES = 30
 
 
-def write_figures(folder: Path, figures: Mapping[str, Figure]) -> list[str]:
-    """Writes each as PNG and SVG; returns the file names."""
-    names: list[str] = []
-    for name, figure in figures.items():
-        for kind in ("png", "svg"):
-            figure.savefig(
-                folder / f"{name}.{kind}",
-                dpi=144,
-                bbox_inches="tight",
-                metadata={"Date": None} if kind == "svg" else None,
-            )
-            names.append(f"{name}.{kind}")
-    return names
+def learning_curves(document: Mapping[str, Any]) -> Figure:
+    """Loss and accuracy, or errors of values, by epoch, on train and validation, the best epoch marked.
 
-
-def learning_curves(curve: Sequence[EpochRecord], best_epoch: int, shown: Sequence[tuple[str, str]]) -> Figure:
-    """What is `shown`, as (title, name), by epoch, on train and validation, the best epoch marked."""
-    epochs = [record.epoch for record in curve]
+    Args:
+        document: as `curves.json`.
+    """
+    curve, best_epoch = document["epochs"], document["best_epoch"]
+    shown = CLASS_CURVES if curve[0].get("validation_rmse") is None else VALUE_CURVES
+    epochs = [record["epoch"] for record in curve]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for place, (title, key) in enumerate(shown, start=1):
         axes = figure.add_subplot(1, len(shown), place)
         for split, color in (("train", TRAIN_COLOR), ("validation", VALIDATION_COLOR)):
-            values = [getattr(record, f"{split}_{key}") for record in curve]
+            values = [_value(record, f"{split}_{key}") for record in curve]
             axes.plot(epochs, values, color=color, label=split, marker="o", markersize=3, linewidth=1.6)
         axes.axvline(best_epoch, color=BEST_COLOR, linestyle=":", label=f"best: epoch {best_epoch}")
         axes.set_xlabel("epoch")
@@ -48,8 +40,18 @@ def learning_curves(curve: Sequence[EpochRecord], best_epoch: int, shown: Sequen
     return figure
 
 
-def confusion_figure(matrix: np.ndarray[Any, Any], classes: list[str]) -> Figure:
-    """Rows are true classes, shaded by their share; counts are written in where they can be read."""
+def _value(record: Mapping[str, Any], name: str) -> float:
+    value: float = math.sqrt(record["train_loss"]) if name == "train_rmse" else record[name]
+    return value
+
+
+def confusion_figure(document: Mapping[str, Any]) -> Figure:
+    """Rows are true classes, shaded by their share; counts are written in where they can be read.
+
+    Args:
+        document: as `confusion_matrix.json`.
+    """
+    matrix, classes = np.array(document["matrix"]), document["classes"]
     side = min(14.0, max(4.5, 0.55 * len(classes) + 2.5))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.add_subplot()

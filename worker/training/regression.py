@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
@@ -14,7 +13,6 @@ from worker.training.card_scores import regression_sections
 from worker.training.metrics import Floats
 from worker.training.objective import Answered, Scored
 from worker.training.regression_metrics import mean_scores, value_intervals, value_scores
-from worker.training.regression_plots import agreement_figure, residual_figure
 from worker.training.reporting import Reporter
 
 MOST_POINTS = 2000
@@ -31,7 +29,6 @@ class Regression:
 
     mean: float = 0.0
     scale: float = 1.0
-    curves: tuple[tuple[str, str], ...] = (("Mean squared error", "loss"), ("Root mean squared error", "rmse"))
 
     @classmethod
     def of(cls, train_targets: Tensor) -> "Regression":
@@ -78,13 +75,6 @@ class Regression:
             if len(torch.unique(values)) == 1:
                 text = f"All targets of the {name} split have the same value."
                 reporter.warn(f"{text} Its r2 is undefined.", split=name)
-
-    def figures(self, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
-        """Predicted against actual values, and what is left over."""
-        return {
-            "predicted_against_actual": agreement_figure(documents["predicted_against_actual"]),
-            "residuals": residual_figure(documents["residuals"]),
-        }
 
     def card(self, metrics: Mapping[str, Any], samples: str) -> list[str]:
         """Scores, limits."""

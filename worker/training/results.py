@@ -18,7 +18,7 @@ from worker.training.card import card_of
 from worker.training.fitting import Fitted
 from worker.training.objective import Objective, Scored
 from worker.training.order import OutputFile, TrialOrder, TrialOutcome
-from worker.training.plots import learning_curves, write_figures
+from worker.training.pictures import draw_trial
 from worker.training.subject import Description
 
 SAME = 1e-12
@@ -39,6 +39,7 @@ class Results:
 
     Attributes:
         places: the deal by what the user knows the samples by.
+        trained_with: values that were used, of the fields of `training` that matter.
     """
 
     order: TrialOrder
@@ -48,30 +49,30 @@ class Results:
     places: Mapping[str, list[Any]]
     fitted: Fitted
     scored: Scored
+    trained_with: Mapping[str, object]
 
 
 def finish(results: Results, save: Callable[[Path], list[str]]) -> TrialOutcome:
     """Writes everything into the trial's scratch folder; `save` writes the model and names its files.
 
-    Of a trial that another one has beaten the configuration alone, the first of the model's files, is handed back.
+    Of a trial that another one has beaten nothing is written, and its model need not be put together. Pictures are
+    left out where the order says so: they can be drawn from the documents.
     """
-    fitted = results.fitted
+    fitted, is_beaten = results.fitted, _is_beaten(results.order, results.scored)
     return TrialOutcome(
         best_epoch=fitted.best_epoch,
         stopped_by=fitted.stopped_by,
         metrics=results.scored.metrics,
         classes=results.objective.classes,
         device=_device_name(results.order),
-        files=_write(results, save),
+        trained_with=dict(results.trained_with),
+        files=[] if is_beaten else _write(results, save),
     )
 
 
 def _write(results: Results, save: Callable[[Path], list[str]]) -> list[OutputFile]:
     order, folder, scored = results.order, results.order.scratch, results.scored
-    model = save(folder)
-    if _is_beaten(order, scored):
-        return [_output(folder, model[0])]
-    fitted = results.fitted
+    model, fitted = save(folder), results.fitted
     documents = {
         "split": results.places,
         "curves": {"best_epoch": fitted.best_epoch, "epochs": [vars(record) for record in fitted.curve]},
@@ -79,13 +80,14 @@ def _write(results: Results, save: Callable[[Path], list[str]]) -> list[OutputFi
     }
     for stem, document in documents.items():
         _write_json(folder / f"{stem}.json", document)
-    curves = learning_curves(fitted.curve, fitted.best_epoch, results.objective.curves)
-    plots = write_figures(folder, {"learning_curves": curves} | results.objective.figures(scored.documents))
+    pictures = draw_trial(documents) if order.draws else {}
+    for name, content in pictures.items():
+        (folder / name).write_bytes(content)
     sections = results.objective.card(scored.metrics, results.description.samples)
     card = card_of(order, results.description, results.dealt, fitted=fitted, sections=sections)
     (folder / "card.md").write_text(card, encoding="utf-8")
     found = [FINDER_FILE] if (folder / FINDER_FILE).is_file() else []
-    names = [*model, *(f"{stem}.json" for stem in documents), *plots, "card.md", *found]
+    names = [*model, *(f"{stem}.json" for stem in documents), *pictures, "card.md", *found]
     return [_output(folder, name) for name in names]
 
 

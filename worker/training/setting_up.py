@@ -9,7 +9,7 @@ from worker.data.deck import deck_of, deck_of_labels
 from worker.data.splits import deal
 from worker.data.texts.samples import read_texts
 from worker.training.classification import Classification
-from worker.training.image_subject import image_subject
+from worker.training.image_setting import image_subject
 from worker.training.objective import Objective
 from worker.training.order import TrialOrder
 from worker.training.precision import Precision

@@ -87,7 +87,7 @@ class Subject(ABC):
 
     @abstractmethod
     def save(self, folder: Path, *, temperature: float, training: Mapping[str, object]) -> list[str]:
-        """Writes the trained model into `folder`; returns the names of its files, the configuration first."""
+        """Writes the trained model into `folder`; returns the names of its files."""
 
     @abstractmethod
     def describe(self, training: TrainingSpec) -> Description:

@@ -76,8 +76,7 @@ class TableSubject(Subject):
         train = self.encoded[self.data.dealt["train"]]
         trained = self.data.trained(self.order.spec, self.encoding, train, predictor)
         trained.temperature = temperature
-        *others, config = save_table(trained, folder, training=dict(training))
-        return [config, *others]
+        return save_table(trained, folder, training=dict(training))
 
     def describe(self, training: TrainingSpec) -> Description:
         """The network and its columns."""

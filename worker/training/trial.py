@@ -43,10 +43,10 @@ def run_trial(order: TrialOrder, sink: TrialSink) -> TrialOutcome:
 
 def _finish(setting: Setting, fitted: Fitted, scored: Scored) -> TrialOutcome:
     subject, dealt, training = setting.subject, setting.dealt, setting.order.spec.training
-    description = subject.describe(training)
-    results = Results(setting.order, setting.objective, description, dealt, subject.places(dealt), fitted, scored)
+    description, places, used = subject.describe(training), subject.places(dealt), effective(training)
+    results = Results(setting.order, setting.objective, description, dealt, places, fitted, scored, used)
 
     def save(folder: Path) -> list[str]:
-        return subject.save(folder, temperature=scored.temperature, training=effective(training))
+        return subject.save(folder, temperature=scored.temperature, training=used)
 
     return finish(results, save)

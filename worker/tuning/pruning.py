@@ -13,8 +13,8 @@ from worker.tuning.study import STUDY_NAME, state_of
 REDUCTION = 3
 """Hyperband's eta (Li et al. 2018)."""
 KEPT_PERCENT = 25.0
-UNJUDGED_EPOCHS = 1
-"""The median and percentile pruners judge from the next epoch on."""
+UNJUDGED_SHARE = 10
+"""The median and percentile pruners judge from the end of the first tenth of a trial's epochs on."""
 
 
 def should_prune(tuning: TuningSpec, records: Sequence[Record], number: int, *, epochs: int) -> bool:
@@ -50,9 +50,10 @@ def make_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
     """Optuna's pruner."""
     if name == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=REDUCTION)
+    first_judged = max(1, epochs // UNJUDGED_SHARE)
     if name == "percentile":
-        return optuna.pruners.PercentilePruner(KEPT_PERCENT, n_warmup_steps=UNJUDGED_EPOCHS + 1)
-    return optuna.pruners.MedianPruner(n_warmup_steps=UNJUDGED_EPOCHS + 1)
+        return optuna.pruners.PercentilePruner(KEPT_PERCENT, n_warmup_steps=first_judged)
+    return optuna.pruners.MedianPruner(n_warmup_steps=first_judged)
 
 
 def _rungs_climbed(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import Diverged, ExportFailed, Stopped
@@ -17,6 +18,20 @@ def say_and_return(payload: int, reporter: Reporter) -> int:
     for step in range(payload):
         reporter.event("log", f"step {step}", {})
     return payload * 2
+
+
+def run_epochs(payload: int, reporter: Reporter) -> int:
+    """As many epochs as fast as it can, until it is asked to stop; how many it began."""
+    for number in range(1, payload + 1):
+        if reporter.stop_requested():
+            return number - 1
+        reporter.epoch(Epoch(number))
+    return payload
+
+
+@dataclass
+class Epoch:
+    epoch: int
 
 
 def diverge(payload: object, reporter: Reporter) -> None:

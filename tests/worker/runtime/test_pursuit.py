@@ -1,5 +1,6 @@
 """What a step has to be told is found out in real children, and a child that breaks does not break the search."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,7 +19,7 @@ from tests.worker.runtime.searching import add_search, claim, end, job_of, state
 from tests.worker.runtime.test_claims import make_runtime
 from worker.runtime import pursuit
 from worker.runtime.pursuit import pursue
-from worker.runtime.search import read_records
+from worker.runtime.search import read_records, read_search
 from worker.tasks.registry import advance_jobs
 from worker.tuning.study import ask
 
@@ -69,6 +70,30 @@ def test_pictures_are_drawn_before_the_job_is_closed(sqlite_store: Store, tmp_pa
     with sqlite_store.read() as work:
         names = {artifact.name for artifact in work.artifacts.of(job.model_id)}
     assert {f"{name}.png" for name in ("tuning_history", "parameter_importances", "parallel_coordinate")} <= names
+
+
+def test_of_the_winner_alone_the_course_is_drawn(sqlite_store: Store, tmp_path: Path) -> None:
+    ten_trials(sqlite_store, trials=10)
+    with sqlite_store.work() as work:
+        job = work.jobs.get("job_1")
+        assert job is not None
+        search = read_search(work, job)
+        assert search.best is not None
+        epochs = [
+            {"epoch": 1, "train_loss": 0.7, "validation_loss": 0.8, "train_accuracy": 0.5, "validation_accuracy": 0.4},
+            {"epoch": 2, "train_loss": 0.6, "validation_loss": 0.7, "train_accuracy": 0.6, "validation_accuracy": 0.5},
+        ]
+        curves = sqlite_store.artifacts.hold(
+            json.dumps({"best_epoch": 2, "epochs": epochs}).encode(), "application/json"
+        )
+        work.artifacts.attach({"curves.json": curves}, search.id_of(search.best))
+    pursue(make_runtime(sqlite_store, tmp_path), "job_1")
+    with sqlite_store.read() as work:
+        model_id = job_of(sqlite_store).model_id or ""
+        drawn = work.artifacts.find(model_id, "learning_curves.png")
+        assert drawn is not None
+        assert sqlite_store.artifacts.read_bytes(drawn).startswith(b"\x89PNG")
+        assert work.artifacts.find(model_id, "confusion_matrix.png") is None
 
 
 def test_a_crash_while_drawing_never_loses_the_success(

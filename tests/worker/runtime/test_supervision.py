@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from service.errors import LeaseLost
 from tests.live import gone, until
 from tests.worker.runtime import children
+from worker.runtime import child
 from worker.runtime.child import Order
 from worker.runtime.children import start_child
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
@@ -32,7 +34,11 @@ def supervise(
     **more: Any,
 ) -> Ending:
     callbacks: dict[str, Any] = {"record": lambda report: None, "wish": lambda: "go_on", **more}
-    return Supervisor(start_child(work, Order(payload)), watch, beat=beat, **callbacks).run()
+    started = start_child(work, Order(payload))
+    try:
+        return Supervisor(started, watch, beat=beat, **callbacks).run()
+    finally:
+        started.await_end()
 
 
 def pids_in(path: Path) -> list[int]:
@@ -94,6 +100,28 @@ def test_a_wish_to_stop_is_heard(tmp_path: Path) -> None:
     ending = supervise(children.wait_for_stop, str(marker), beat=lambda: "stop" if marker.exists() else "go_on")
     assert ending == GaveUp()
     assert all(gone(pid) for pid in pids_in(marker))
+
+
+def test_a_child_is_never_more_than_one_epoch_ahead_of_its_judge() -> None:
+    """However short its epochs are: the third is looked at, the fourth has begun by then, a fifth does not begin."""
+    seen: list[int] = []
+
+    def record(report: Report) -> None:
+        seen.append(report.payload["epoch"])
+
+    wish: Callable[[], Wish] = lambda: "stop" if 3 in seen else "go_on"  # noqa: E731
+    ending = supervise(children.run_epochs, 1000, record=record, wish=wish)
+    assert isinstance(ending, Done)
+    assert ending.result in (3, 4)
+
+
+def test_a_child_does_not_wait_for_a_judge_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "HEED_SECONDS", 0.01)
+    ours, theirs = Pipe()
+    reporter = child.Reporter(theirs)
+    for number in range(1, 6):
+        reporter.epoch(children.Epoch(number))
+    assert [ours.recv().payload["epoch"] for _ in range(5)] == [1, 2, 3, 4, 5]
 
 
 def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> None:
@@ -190,15 +218,16 @@ def test_mapped_files_do_not_count_as_memory(tmp_path: Path) -> None:
     size = 64 * 1024**2
     file = tmp_path / "mapped"
     file.write_bytes(b"1" * size)
-    child = start_child(children.map_and_wait, Order(str(file)))
+    mapping = start_child(children.map_and_wait, Order(str(file)))
     try:
         until(lambda: (tmp_path / "mapped.read").exists())
-        before = child.memory_bytes()
+        before = mapping.memory_bytes()
         (tmp_path / "mapped.eat").touch()
         until(lambda: (tmp_path / "mapped.eaten").exists())
-        after = child.memory_bytes()
+        after = mapping.memory_bytes()
     finally:
-        child.kill()
+        mapping.kill()
+        mapping.await_end()
 
     assert 0 < before < size
     assert after - before > 0.9 * size

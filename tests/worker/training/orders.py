@@ -20,7 +20,7 @@ from worker.training.trial import run_trial
 
 CLASSES = ("blue", "green", "red")
 UNBEATABLE = ToBeat("validation_loss", 0.0)
-"""Whoever is beaten makes its weights and scores, and none of the pictures that take most of a small trial's time."""
+"""Whoever is beaten is scored, and writes nothing."""
 
 
 def png(pixels: np.ndarray[Any, Any]) -> bytes:
@@ -74,7 +74,7 @@ def spec(**changes: dict[str, Any] | Any) -> JobSpec:
 def order(folder: Path, job: JobSpec, *, per_class: int = 16, scratch: str = "scratch", **more: Any) -> TrialOrder:
     """An order on a tinted dataset in `folder`; the cache is shared by all orders of that folder.
 
-    The trial writes its weights and its configuration, and all that a winner has only if it `draws`.
+    The trial writes all that a winner has; its pictures, which take most of a small trial's time, only if it `draws`.
     """
     archive = folder / f"tinted-{per_class}.zip"
     manifest = tinted_archive(archive, per_class=per_class, strength=more.pop("strength", 24))
@@ -87,7 +87,7 @@ def order(folder: Path, job: JobSpec, *, per_class: int = 16, scratch: str = "sc
         scratch=folder / scratch,
         cache=more.pop("cache", DiskCache(folder / "cache", budget_bytes=10**9)),
         sources=more.pop("sources", WeightSources()),
-        to_beat=None if more.pop("draws", False) else UNBEATABLE,
+        draws=more.pop("draws", False),
         **more,
     )
 

@@ -1,4 +1,4 @@
-"""A trial that another one has beaten writes its configuration alone; scores and weights are those of any trial."""
+"""A trial that another one has beaten writes nothing; its scores are those of any trial."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,10 +42,11 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Unbeaten:
 )
 def test_only_what_is_worse_is_left_out(first: Unbeaten, metric: Monitor, share: float, is_beaten: bool) -> None:
     mine = scored(first.outcome, "validation", metric.removeprefix("validation_"))
-    made = order(first.folder, spec(), scratch=f"{metric}-{share}")
+    made = order(first.folder, spec(), scratch=f"{metric}-{share}", draws=True)
     again, _ = run(replace(made, to_beat=ToBeat(metric, mine * share)))
 
     assert (mine * share == mine) == (share == 1.0)
     assert again.metrics == first.outcome.metrics
     names = [file.name for file in again.files]
-    assert names == (["config.json"] if is_beaten else [file.name for file in first.outcome.files])
+    assert names == ([] if is_beaten else [file.name for file in first.outcome.files])
+    assert again.trained_with == first.outcome.trained_with

@@ -32,7 +32,9 @@ ARCHITECTURES = [
 
 
 def cached_files(folder: Path) -> list[str]:
-    return sorted(path.name.partition("-")[0] for path in (folder / "cache").glob("*/*"))
+    """Without heads, which are kept for the next trial."""
+    kinds = sorted(path.name.partition("-")[0] for path in (folder / "cache").glob("*/*"))
+    return [kind for kind in kinds if kind != "head"]
 
 
 def same_course(

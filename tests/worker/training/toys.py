@@ -36,7 +36,7 @@ def linear_setting(features: Tensor, targets: Tensor, *, dropout: float = 0.0, *
     order = TrialOrder(spec, Path(), manifest, "", Path(), Path(), WeightSources())
     device = torch.device("cpu")
     trained = TrainedNetwork(head, classes, "small_cnn", 32, device)
-    subject = ImageSubject(order, head, head, targets, device, manifest, trained, features, lambda x: x)
+    subject = ImageSubject(order, head, head, targets, device, manifest, lambda: trained, features, lambda x: x)
     dealt: Any = {"train": everything, "validation": [], "test": []}
     objective = Classification.of(classes, spec.training, targets, device)
     return Setting(order, subject, objective, dealt, Precision("float32", device))
