@@ -145,7 +145,7 @@ def test_a_refusal_is_told_and_not_tried_again(sqlite_store: Store, tmp_path: Pa
 
 def test_it_has_a_time_limit(sqlite_store: Store, tmp_path: Path) -> None:
     model = ask(sqlite_store)
-    runtime = make_runtime(sqlite_store, tmp_path, export_seconds=0.5)
+    runtime = make_runtime(sqlite_store, tmp_path, export_seconds=3.0)
     run_and(runtime, lambda _pid: None)
     row = row_of(sqlite_store, model)
     assert row.problem is not None

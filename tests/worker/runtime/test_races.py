@@ -65,7 +65,7 @@ def test_two_cancels(store: Store) -> None:
     project = add_project(store)
     for _ in range(ROUNDS):
         job_id, _ = add_job(store, project)
-        cancel = in_work(store, jobs.cancel, project, job_id)
+        cancel = in_work(store, jobs.cancel, Recorded(), project, job_id)
         outcomes = at_once(cancel, cancel, cancel)
         assert outcomes.count(None) == 1
         assert outcomes.count(Conflict) == 2
@@ -78,7 +78,7 @@ def test_two_cancels_of_a_job_that_runs(store: Store) -> None:
     for _ in range(ROUNDS):
         job_id, _ = add_job(store, project)
         started(store)
-        cancel = in_work(store, jobs.cancel, project, job_id)
+        cancel = in_work(store, jobs.cancel, Recorded(), project, job_id)
         assert at_once(cancel, cancel) == [None, None]
         assert history(store, job_id) == ("cancelling", ["queued", "running", "cancelling"], ["running"])
         with store.work() as work:
@@ -97,7 +97,7 @@ def test_cancel_against_finish(store: Store) -> None:
                 work.trials.leases.finish(lease, "failed", problem={"type": "/problems/diverged"})
                 advance(work, job_id)
 
-        cancelled, finished = at_once(in_work(store, jobs.cancel, project, job_id), finish)
+        cancelled, finished = at_once(in_work(store, jobs.cancel, Recorded(), project, job_id), finish)
         state, told, trials = history(store, job_id)
         ends.add(state)
         assert finished is None
@@ -116,7 +116,8 @@ def test_cancel_against_start(store: Store, tmp_path: Path) -> None:
         job_id, _ = add_job(store, project)
         leases: list[Any] = []
         outcomes = at_once(
-            in_work(store, jobs.cancel, project, job_id), lambda found=leases: found.append(claim_trial(runtime))
+            in_work(store, jobs.cancel, Recorded(), project, job_id),
+            lambda found=leases: found.append(claim_trial(runtime)),
         )
         assert outcomes == [None, None]
         state, told, trials = history(store, job_id)
@@ -138,7 +139,7 @@ def test_a_cancel_that_comes_while_a_trial_is_being_claimed(store: Store) -> Non
     with ThreadPoolExecutor(1) as pool, store.work() as claiming:
         lease = claiming.trials.claim("tester", 30.0)
         assert lease is not None
-        cancelling: Future[None] = pool.submit(in_work(store, jobs.cancel, project, job_id))
+        cancelling: Future[None] = pool.submit(in_work(store, jobs.cancel, Recorded(), project, job_id))
         cancelling.result(30)
         assert not _begin(claiming, lease)
     assert history(store, job_id) == ("cancelled", ["queued", "cancelling", "cancelled"], ["cancelled"])
