@@ -35,7 +35,13 @@ def text_spec(**changes: Any) -> JobSpec:
     request: dict[str, Any] = {
         "dataset_id": "ds_x",
         "problem": "text_classification",
-        "training": {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "max_tokens": 40}
+        "training": {
+            "epochs": 3,
+            "batch_size": 8,
+            "learning_rate": 0.01,
+            "backbone_learning_rate": 0.01,
+            "max_tokens": 40,
+        }
         | changes.pop("training", {}),
         **changes,
     }
