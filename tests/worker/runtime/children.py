@@ -7,11 +7,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service.errors import Diverged, ExportFailed, Stopped
 from worker.exporting.order import ExportOrder
 from worker.runtime.child import Reporter
-from worker.runtime.work import ValidationOrder
+
+if TYPE_CHECKING:  # children start sooner without it, and some have half a second to live
+    from worker.runtime.work import ValidationOrder
 
 
 def say_and_return(payload: int, reporter: Reporter) -> int:
@@ -110,7 +113,7 @@ def refuse_to_export(order: ExportOrder, reporter: Reporter) -> Path:
     raise ExportFailed("The network cannot be written as ONNX.")
 
 
-def fill_and_wait(order: ValidationOrder, reporter: Reporter) -> None:
+def fill_and_wait(order: "ValidationOrder", reporter: Reporter) -> None:
     """Writes samples, and stops when asked."""
     order.samples.write_bytes(b"half of them")
     while not reporter.stop_requested():
