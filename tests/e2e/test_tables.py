@@ -108,7 +108,9 @@ def test_samples_are_the_rows_of_the_upload(live: Live, datasets: dict[str, dict
 
 
 @pytest.mark.parametrize("name", [name for name in JOBS if name != "regression"])
-def test_every_estimator_learns_and_is_published(name: str, live: Live, jobs: dict[str, dict[str, Any]]) -> None:
+def test_every_estimator_learns_and_is_published(
+    name: str, live: Live, datasets: dict[str, dict[str, Any]], jobs: dict[str, dict[str, Any]]
+) -> None:
     job = jobs[name]
     assert job["state"] == "succeeded", job
     assert job["metrics"]["test"]["accuracy"] > job["metrics"]["baseline"]["accuracy"]
@@ -120,6 +122,8 @@ def test_every_estimator_learns_and_is_published(name: str, live: Live, jobs: di
     assert files[weights]["sha256"] == model["digest"].removeprefix("sha256:")
     assert {"config.json", "background.parquet", "card.md", "calibration.png"} <= set(files)
     assert job["diagnosis"]["verdict"]
+    card = live.client.download(f"/v1/models/{model['id']}/artifacts/card.md")
+    assert datasets["classes"]["digest"] in card.decode()  # type: ignore[union-attr]
 
 
 def test_boosting_shows_its_rounds_as_epochs(live: Live, jobs: dict[str, dict[str, Any]]) -> None:

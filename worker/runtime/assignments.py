@@ -98,6 +98,7 @@ def make_order(runtime: Runtime, lease: Lease, device: Device, assignment: Assig
         device=device.name,
         threads=device.threads,
         to_beat=to_beat,
+        upload_digest=dataset.digest,
         draws=assignment.tuning is None,
     )
     return order, fetched

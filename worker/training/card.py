@@ -11,7 +11,8 @@ def card_of(order: TrialOrder, description: Description, dealt: Deal, *, fitted:
     """Markdown; `sections` are the objective's."""
     spec = order.spec
     counts = ", ".join(f"{len(indices)} {name}" for name, indices in dealt.items())
-    dataset = f"`{order.dataset_digest}`: {counts} {description.samples}, {spec.split.strategy} split, seed {spec.seed}"
+    digest = order.upload_digest or order.dataset_digest
+    dataset = f"`{digest}`: {counts} {description.samples}, {spec.split.strategy} split, seed {spec.seed}"
     course = f"{len(fitted.curve)} epochs, stopped by {fitted.stopped_by}; published is epoch {fitted.best_epoch}"
     facts = {**description.facts, "Dataset": dataset, "Training": course, **description.training}
     lines = [f"- **{name}**: {text}" for name, text in facts.items()]

@@ -39,6 +39,7 @@ class TrialOrder:
         device: `cpu` or `cuda:<index>`.
         threads: for torch's operators, decoding, and loading on CUDA.
         to_beat: the best of the job's other trials; a trial that is worse writes nothing.
+        upload_digest: by which the dataset's owner knows it; None where `archive` is the upload.
         draws: whether the trial draws its own pictures; those of a search are drawn once, of its winner.
     """
 
@@ -52,6 +53,7 @@ class TrialOrder:
     device: str = "cpu"
     threads: int = 1
     to_beat: "ToBeat | None" = None
+    upload_digest: str | None = None
     draws: bool = True
 
 
