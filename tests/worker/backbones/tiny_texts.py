@@ -32,11 +32,9 @@ def tokenizer(model_type: str) -> Tokenizer:
     """Word pieces with [CLS] and [SEP] for BERT and DistilBERT; bytes for RoBERTa (<s>, </s>) and GPT-2 (neither)."""
     corpus = WORDS.split() * 3
     if model_type in ("bert", "distilbert"):
-        made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        made = Tokenizer(models.WordPiece(_word_pieces(), unk_token="[UNK]"))
         made.normalizer = normalizers.BertNormalizer()
         made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        made.train_from_iterator(corpus, trainers.WordPieceTrainer(special_tokens=special, show_progress=False))
         made.post_processor = processors.TemplateProcessing(
             single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
         )
@@ -56,6 +54,14 @@ def tokenizer(model_type: str) -> Tokenizer:
     else:
         made.post_processor = processors.ByteLevel(trim_offsets=True)
     return made
+
+
+def _word_pieces() -> dict[str, int]:
+    """The words and their letters. Written out: `WordPieceTrainer` numbers pieces in another order in every process."""
+    words = sorted(set(WORDS.split()))
+    letters = sorted(set("".join(words)))
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters), *words]
+    return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 
 def write_backbone(directory: Path, name: str, *, seed: int = 0) -> Path:
