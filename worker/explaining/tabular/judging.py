@@ -71,7 +71,7 @@ class RowJudge:
 
     def cost(self, columns: int) -> int:
         """Evaluations for one row."""
-        curves = (2 + (1 + RANDOM_MAPS) * 2 * (STEPS - 1)) * self._background.rows
+        curves = (1 + RANDOM_MAPS) * 2 * (min(columns, STEPS) + 1) * self._background.rows
         return curves + sum(other.cost(columns, 1) for other in self._others)
 
     def judge(

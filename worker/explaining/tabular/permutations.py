@@ -59,7 +59,7 @@ class Permutations:
     def cost(self, columns: int, targets: int) -> int:
         """Rows sent through the model for one row, at most, however many `targets`."""
         del targets
-        return max(self._budget, least_evaluations(columns)) * self._background.rows
+        return self._evaluations_for(columns) * self._background.rows
 
     def reseeded(self, seed: int) -> "Permutations":
         """The same with other orders."""
@@ -88,14 +88,16 @@ class Permutations:
 
     def _afford(self, columns: int) -> None:
         least = least_evaluations(columns)
-        if self._evaluations is None:
-            self._budget = max(EVALUATIONS, 2 * least)
-        elif self._evaluations < least:
+        self._budget = self._evaluations_for(columns)
+        if self._budget < least:
             message = f"One order of {columns} columns and its reverse take {least} evaluations."
             raise Invalid(
                 "The budget is too small for this model's columns.",
                 errors=[Fault(("parameters", "evaluations"), "too_few_evaluations", message)],
             )
+
+    def _evaluations_for(self, columns: int) -> int:
+        return self._evaluations or max(EVALUATIONS, 2 * least_evaluations(columns))
 
     def _sampled(self, game: Game, meter: Meter) -> tuple[Floats, Floats, Floats | None]:
         """Base [c], attributions [p, c] and the largest standard error [c]."""
