@@ -16,7 +16,7 @@ export OMP_WAIT_POLICY ?= active
 export GOMP_SPINCOUNT ?= 1000
 export KMP_BLOCKTIME ?= 1
 
-.PHONY: help demo up install test check lint format benchmarks clean
+.PHONY: help demo up install test check lint format benchmarks fuzz hashes sbom clean
 
 help:  ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,7 @@ check: $(STAMP)  ## What CI checks besides the tests: style, types, import floor
 	echo "ruff format";    $(BIN)/ruff format --check .
 	echo "mypy";           $(BIN)/mypy
 	echo "import-linter";  $(BIN)/lint-imports --no-logo
+	$(BIN)/python .ci/audit.py
 	echo "module sizes";   $(BIN)/python -m pytest tests/architecture/test_module_size.py
 	echo "alembic check"
 	scratch=$$(mktemp -d)
@@ -57,11 +58,26 @@ benchmarks: $(STAMP)  ## Ratios against the reference libraries, one run each
 	  PYTHONPATH=. $(BIN)/python "$$script"
 	done
 
+fuzz: $(STAMP)  ## Ten thousand generated requests and chains of them; FUZZ_ARGS="--examples 50 --seed 7" changes it
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+hashes: $(STAMP)  ## Writes hashes.txt anew, after a change of constraints.txt
+	@$(BIN)/uv pip compile constraints.txt --no-deps --generate-hashes --universal --python-version 3.11 \
+	  --no-header --no-annotate --index-strategy unsafe-best-match --quiet --output-file hashes.txt
+
+sbom: $(STAMP)  ## Writes what is installed, as CycloneDX, and its licences to dist/, for a release
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-format JSON \
+	  --output-file dist/sbom.cdx.json $(BIN)/python
+	$(BIN)/pip-licenses --from mixed --format csv --with-urls --output-file dist/licences.csv
+	ls dist/sbom.cdx.json dist/licences.csv
+
 clean:  ## Removes .venv, caches and the demo's output; leaves data/ alone
 	@rm -rf $(VENV) demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml constraints.txt
+# First what is pinned, whose hashes must be those of hashes.txt; then what PyTorch brings along for its own build.
+$(STAMP): pyproject.toml constraints.txt hashes.txt
 	@python="$(PYTHON)"
 	usable='import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'
 	for candidate in $${python:-python3.11 python3.12 python3.13 python3.14 python3}; do
@@ -75,8 +91,9 @@ $(STAMP): pyproject.toml constraints.txt
 	log=$(VENV)/install.log
 	echo "Installing into $(VENV) with $$($(BIN)/python --version). The first time this takes minutes: PyTorch is large."
 	tty=$$([ -t 1 ] && echo 1 || echo 0)
-	if ! $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check \
-	     -c constraints.txt -e '.[worker,client,dev]' 2>&1 | tee "$$log" | awk -v tty="$$tty" '
+	pip="$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check"
+	if ! { $$pip --no-deps --require-hashes -r hashes.txt && $$pip -c constraints.txt -e '.[worker,client,dev]'; } \
+	     2>&1 | tee "$$log" | awk -v tty="$$tty" '
 	       /^ *Downloading |^Installing collected/ {
 	         n++; what = ($$1 == "Installing") ? "unpacking everything (this is the longest part)" : $$2
 	         sub(/.*\//, "", what)

