@@ -71,7 +71,7 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
     app.include_router(root)
     app.include_router(health_routes.router)
     app.include_router(metrics_routes.router)
-    app.add_middleware(RequestFrame, settings=settings, clock=time.monotonic)
+    app.add_middleware(RequestFrame, settings=settings, clock=time.monotonic, traffic=app.state.traffic)
     return app
 
 

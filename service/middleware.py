@@ -29,11 +29,12 @@ MULTIPART_OVERHEAD_BYTES = 1024 * 1024
 class RequestFrame:
     """Pure ASGI, so that uploads and event streams pass through it unbuffered."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float], traffic: Traffic) -> None:
         self._app = app
         self._hosts = frozenset(host.strip().lower() for host in settings.allowed_hosts.split(","))
         self._settings = settings
         self._clock = clock
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Frames one request."""
@@ -67,8 +68,7 @@ class RequestFrame:
             else:
                 await problem_response(Request(scope), BAD_HOST)(scope, receive, framed_send)
         finally:
-            traffic: Traffic = scope["app"].state.traffic
-            traffic.note(scope, status, self._clock() - started)
+            self._traffic.note(scope, status, self._clock() - started)
 
     def _host_is_allowed(self, host: str) -> bool:
         name = host.lower()
