@@ -10,9 +10,9 @@ FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tunelens \
     && install -d -o tunelens -g tunelens /data
 COPY --from=build /opt/tunelens /opt/tunelens
-# numba and matplotlib write caches; /data is the only place that is writable for long.
+# numba and matplotlib write caches; /data is the only place that is writable for long, and /data/cache is swept.
 ENV PATH=/opt/tunelens/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TUNELENS_DATA_DIR=/data TMPDIR=/data \
-    NUMBA_CACHE_DIR=/data/cache/numba MPLCONFIGDIR=/data/cache/matplotlib
+    NUMBA_CACHE_DIR=/data/numba MPLCONFIGDIR=/data/matplotlib
 USER 10001:10001
 WORKDIR /data
 CMD ["python", "-m", "worker", "train"]

@@ -28,6 +28,8 @@ from service.exports import routes as exports
 from service.health import routes as health_routes
 from service.jobs import routes as jobs
 from service.keys import routes as keys
+from service.logs import set_up_logging
+from service.metrics import routes as metrics_routes
 from service.middleware import RequestFrame
 from service.models import routes as models
 from service.predictions import routes as predictions
@@ -38,6 +40,7 @@ from service.routing import known_caller
 from service.settings import Settings
 from service.store import Store
 from service.sweeper import Sweeper
+from service.traffic import Traffic
 from service.waiting import Announcements
 
 log = logging.getLogger(__name__)
@@ -68,7 +71,7 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
 
     app = FastAPI(title="Tunelens", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
     app.state.settings, app.state.store, app.state.nudges, app.state.closing = settings, store, nudges, False
-    app.state.announcements = announcements
+    app.state.announcements, app.state.traffic = announcements, Traffic()
     app.state.rates = Rates(settings.rate_requests, settings.rate_window_seconds, time.monotonic)
     app.state.streams = Slots(settings.max_streams)
     install_handlers(app)
@@ -81,12 +84,13 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
         root.include_router(router)
     app.include_router(root)
     app.include_router(health_routes.router)
-    app.add_middleware(RequestFrame, settings=settings, clock=time.monotonic)
+    app.include_router(metrics_routes.router)
+    app.add_middleware(RequestFrame, settings=settings, clock=time.monotonic, traffic=app.state.traffic)
     return app
 
 
 def from_environment() -> FastAPI:
     """For `uvicorn service.app:from_environment --factory`."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings()
+    set_up_logging(settings.log_format)
     return create_app(settings, Store(settings.database_url, settings.artifacts_url), CeleryNudges(settings))

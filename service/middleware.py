@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import PayloadTooLarge, UploadTimeout
+from service.logs import log_ids
 from service.problems import problem_response
 from service.settings import Settings
+from service.traffic import Traffic
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -19,6 +21,7 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "Cache-Control": "no-store",
 }
+BAD_HOST = {"type": "/problems/bad-host", "title": "Bad host", "detail": "The Host header is not allowed."}
 DOCS_PATHS = ("/docs", "/openapi.json")
 MULTIPART_OVERHEAD_BYTES = 1024 * 1024
 
@@ -26,11 +29,12 @@ MULTIPART_OVERHEAD_BYTES = 1024 * 1024
 class RequestFrame:
     """Pure ASGI, so that uploads and event streams pass through it unbuffered."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float], traffic: Traffic) -> None:
         self._app = app
         self._hosts = frozenset(host.strip().lower() for host in settings.allowed_hosts.split(","))
         self._settings = settings
         self._clock = clock
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Frames one request."""
@@ -39,23 +43,32 @@ class RequestFrame:
             return
         request_id = f"req_{secrets.token_hex(10)}"
         scope.setdefault("state", {})["request_id"] = request_id
+        with log_ids(request_id=request_id):
+            await self._frame(scope, receive, send)
+
+    async def _frame(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
+        started, status = self._clock(), 0
 
         async def framed_send(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 answer = MutableHeaders(scope=message)
-                answer["X-Request-ID"] = request_id
+                answer["X-Request-ID"] = scope["state"]["request_id"]
                 answer.update(scope["state"].get("rate_headers", {}))
                 for name, value in SAFE_HEADERS.items():
                     if not (name == "Content-Security-Policy" and scope["path"] in DOCS_PATHS):
                         answer.setdefault(name, value)
             await send(message)
 
-        if not self._host_is_allowed(headers.get("host", "")):
-            problem = {"type": "/problems/bad-host", "title": "Bad host", "detail": "The Host header is not allowed."}
-            await problem_response(Request(scope), problem)(scope, receive, framed_send)
-            return
-        await self._app(scope, self._limited(headers, receive), framed_send)
+        try:
+            if self._host_is_allowed(headers.get("host", "")):
+                await self._app(scope, self._limited(headers, receive), framed_send)
+            else:
+                await problem_response(Request(scope), BAD_HOST)(scope, receive, framed_send)
+        finally:
+            self._traffic.note(scope, status, self._clock() - started)
 
     def _host_is_allowed(self, host: str) -> bool:
         name = host.lower()

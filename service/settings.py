@@ -6,6 +6,8 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.logs import Format
+
 
 class Settings(BaseSettings):
     """All knobs of a process. Durations in seconds, sizes in bytes.
@@ -24,6 +26,7 @@ class Settings(BaseSettings):
         upload_idle_seconds, upload_min_bytes_per_second: a body that comes slower is given up; the rate counts after
             one idle time.
         allowed_hosts: host names that requests may carry; `*` switches the check off.
+        log_format: lines for people (`text`), or one JSON object a line (`json`).
     """
 
     model_config = SettingsConfigDict(env_prefix="TUNELENS_", extra="ignore", populate_by_name=True)
@@ -37,6 +40,8 @@ class Settings(BaseSettings):
     weights_downloads: bool = False
     admin_key: str | None = Field(None, repr=False)
     allowed_hosts: str = "localhost,127.0.0.1,[::1],testserver,api"
+
+    log_format: Format = "text"
 
     max_upload_bytes: int = 2 * 1024**3
     max_json_bytes: int = 1024**2

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from celery import Celery, signals
 
+from service.logs import set_up_logging
 from service.queue import heard_wishes, make_celery
 from service.settings import Settings
 from service.specs.tasks import QUEUE_OF, Queue
@@ -23,12 +24,18 @@ CONTROL_THREADS = 3
 
 def run_worker(settings: Settings, queues: Sequence[Queue], register: Callable[[Celery, Runtime], None]) -> None:
     """Serves the queues with the tasks that `register` binds, until SIGTERM; work is put back or finished first."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up_logging(settings.log_format)
     runtime = make_runtime(settings, queues)
     celery = make_celery(settings)
     register(celery, runtime)
     _follow_life(celery, runtime)
-    arguments = ["worker", "--pool=threads", f"--concurrency={_threads(runtime)}", f"--queues={','.join(queues)}"]
+    arguments = [
+        "--quiet",
+        "worker",
+        "--pool=threads",
+        f"--concurrency={_threads(runtime)}",
+        f"--queues={','.join(queues)}",
+    ]
     arguments += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
     celery.worker_main([*arguments, f"--hostname={'-'.join(queues)}-{runtime.worker_id.rpartition(':')[2]}@%h"])
 

@@ -44,8 +44,9 @@ class Presence:
                 log.warning("presence not said: %s", type(error).__name__)
 
     def _say(self) -> None:
+        figures = self._runtime.figures.text()
         with self._runtime.store.work(quick=True) as work:
-            work.workers.seen(self._runtime.worker_id, list(self._runtime.queues), self._weights)
+            work.workers.seen(self._runtime.worker_id, list(self._runtime.queues), self._weights, figures)
 
 
 def announced(sources: WeightSources) -> dict[str, str]:

@@ -5,9 +5,9 @@ somebody else holds the row now.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.errors import LeaseLost, WorkerLost
@@ -31,6 +31,15 @@ class Expired:
     row_id: str
     token: int
     expires_at: float
+
+
+class Tally(NamedTuple):
+    """How many rows wait and are held, how many of those by a lease past its time, and the longest wait."""
+
+    waiting: int
+    held: int
+    expired: int
+    oldest_seconds: float
 
 
 class LeasedRows:
@@ -158,6 +167,19 @@ class LeasedRows:
             *eligible,
         )
         return int(self._session.execute(query).scalar_one())
+
+    def tally(self) -> Tally:
+        """All of them as they are now."""
+        rows = self._rows
+        waits = and_(rows.state == self._waiting, rows.lease_owner.is_(None))
+        held = and_(rows.state == self._held, rows.lease_owner.is_not(None))
+        expired = and_(held, rows.lease_expires_at < now_seconds())
+        query = select(
+            *(func.count(case((condition, 1))) for condition in (waits, held, expired)),
+            func.coalesce(now_seconds() - func.min(case((waits, rows.queued_at))), 0.0),
+        ).where(rows.state.in_((self._waiting, self._held)))
+        counts: Any = self._session.execute(query).one()
+        return Tally(*counts)
 
     def _mine(self, lease: Lease) -> ColumnElement[bool]:
         rows = self._rows

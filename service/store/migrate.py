@@ -8,6 +8,7 @@ from alembic.config import Config
 from sqlalchemy import Engine
 
 import migrations
+from service.logs import set_up_logging
 from service.settings import Settings
 from service.store.engine import make_engine
 from service.weak_secrets import refuse_weak_secrets
@@ -29,6 +30,7 @@ def alembic_config(engine: Engine) -> Config:
 def main() -> None:
     """What a deployment runs first; ends where a stranger could guess a secret."""
     settings = Settings()
+    set_up_logging(settings.log_format)
     try:
         refuse_weak_secrets(settings)
     except ValueError as error:

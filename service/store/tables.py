@@ -1,6 +1,6 @@
 """Every table. Times are seconds since 1970 on the database's clock; JSON columns hold what the API shows."""
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.specs.datasets import Modality
@@ -192,10 +192,11 @@ class IdempotencyRow(Row):
 
 
 class WorkerRow(Row):
-    """A worker process, its queues and the weights it can load."""
+    """A worker process, its queues, the weights it can load, and its metrics in Prometheus' text format."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(120), primary_key=True)
     queues: Mapped[list[str]]
     weights: Mapped[Json] = mapped_column(insert_default=dict)
+    figures: Mapped[str | None] = mapped_column(Text)
     seen_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)

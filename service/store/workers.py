@@ -17,13 +17,13 @@ class Workers:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def seen(self, worker_id: str, queues: list[str], weights: dict[str, Any]) -> None:
+    def seen(self, worker_id: str, queues: list[str], weights: dict[str, Any], figures: str | None = None) -> None:
         """A worker says that it lives."""
         row = self._session.get(WorkerRow, worker_id)
         if row is None:
             row = WorkerRow(id=worker_id, queues=queues)
             self._session.add(row)
-        row.weights = weights
+        row.weights, row.figures = weights, figures
         row.seen_at = now_seconds()
         self._session.flush()
 
@@ -41,6 +41,12 @@ class Workers:
         here = WorkerRow.id.startswith(f"{host}:", autoescape=True)
         query = select(func.count()).where(here, WorkerRow.seen_at > now_seconds() - within_seconds)
         return int(self._session.execute(query).scalar_one())
+
+    def figures(self, within_seconds: float) -> dict[str, tuple[list[str], str | None]]:
+        """Queues and metrics of each worker that was seen lately."""
+        lately = WorkerRow.seen_at > now_seconds() - within_seconds
+        query = select(WorkerRow.id, WorkerRow.queues, WorkerRow.figures).where(lately).order_by(WorkerRow.id)
+        return {worker_id: (queues, text) for worker_id, queues, text in self._session.execute(query)}
 
     def weights(self) -> dict[str, str]:
         """The best that any known train worker has, by backbone; empty when none was ever seen."""

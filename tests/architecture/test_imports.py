@@ -9,7 +9,7 @@ import pytest
 
 from tests.architecture.tree import ROOT, imports, modules
 
-WORKER_MAY_IMPORT = {"specs", "store", "settings", "errors", "queue", "sweeper"}
+WORKER_MAY_IMPORT = {"specs", "store", "settings", "errors", "logs", "queue", "sweeper"}
 BEHIND_QUEUE = {"file_broker", "redis_bells", "bells", "courier"}
 CODE_BEARING = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
 HEAVY = ("torch", "torchvision", "timm", "shap", "captum", "optuna", "sklearn", "matplotlib", "safetensors", "worker")

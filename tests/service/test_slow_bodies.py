@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from service.errors import PayloadTooLarge, UploadTimeout
 from service.middleware import RequestFrame
 from service.settings import Settings
+from service.traffic import Traffic
 
 
 def read_body(
@@ -35,9 +36,14 @@ def read_body(
         """Nothing is answered."""
 
     settings = Settings(data_dir=tmp_path, upload_idle_seconds=10.0, upload_min_bytes_per_second=100)
-    frame = RequestFrame(app, settings=settings, clock=lambda: now)
+    frame = RequestFrame(app, settings=settings, clock=lambda: now, traffic=Traffic())
     sent = {"host": "localhost"} | (headers or {})
-    scope: Scope = {"type": "http", "path": "/", "headers": [(k.encode(), v.encode()) for k, v in sent.items()]}
+    scope: Scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "headers": [(k.encode(), v.encode()) for k, v in sent.items()],
+    }
     anyio.run(frame, scope, receive, send)
     return got
 

@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from service.errors import ResourceExhausted, ServiceError, Stopped
+from service.logs import log_ids, set_up_logging
+from service.settings import Settings
 from worker.runtime.allocator import keep_freed_memory
 from worker.runtime.messages import Crashed, Done, Failed, GaveUp, Report
 
@@ -94,13 +96,15 @@ class Reporter:
             os._exit(1)
 
 
-def enter(work: Callable[..., object], order: Order, pipe: "Connection[Any, Any]") -> None:
-    """Runs `work(payload, reporter)` and sends how it ended."""
+def enter(work: Callable[..., object], order: Order, pipe: "Connection[Any, Any]", ids: dict[str, str | int]) -> None:
+    """Runs `work(payload, reporter)` and sends how it ended; `ids` are those of its supervisor's log."""
     _settle_in()
+    set_up_logging(Settings().log_format)
     os.environ.update(order.environment)
     reporter = Reporter(pipe)
     threading.Thread(target=reporter.listen, daemon=True).start()
-    reporter.send(_ending(work, order.payload, reporter))
+    with log_ids(**ids):
+        reporter.send(_ending(work, order.payload, reporter))
     os._exit(0)
 
 

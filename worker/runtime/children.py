@@ -15,6 +15,7 @@ from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
+from service.logs import current_ids
 from worker.runtime.child import Order, enter
 from worker.runtime.messages import Message
 
@@ -92,7 +93,7 @@ def start_child(work: Callable[..., object], order: Order) -> Child:
     """Runs `work(order.payload, reporter)` in a child."""
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
-    process = context.Process(target=enter, args=(work, order, theirs), daemon=False)
+    process = context.Process(target=enter, args=(work, order, theirs, current_ids()), daemon=False)
     process.start()
     theirs.close()
     return Child(process, ours)

@@ -14,6 +14,7 @@ from service.store import Store
 from worker.backbones.sources import WeightSources
 from worker.data.disk_cache import DiskCache
 from worker.runtime.devices import Device, visible_devices
+from worker.runtime.figures import Figures
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Runtime:
     draining: threading.Event = field(default_factory=threading.Event)
     free_devices: list[Device] = field(default_factory=list)
     wishes: int = 0
+    figures: Figures = field(default_factory=Figures)
     _devices_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take_device(self) -> Device | None:

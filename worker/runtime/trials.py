@@ -2,10 +2,12 @@
 
 import json
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from service.errors import ArtifactCorrupt, Invalid, LeaseLost, WorkerLost
+from service.logs import log_ids
 from service.specs.jobs import JobSpec
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.jobs import TERMINAL
@@ -46,15 +48,25 @@ class TrialRun:
         try:
             with LeaseKeeper(self._renew, self.runtime.settings.heartbeat_seconds):
                 self._task = read_assignment(self.runtime, self.lease)
-                if self._task.tuning:
-                    pursue(self.runtime, self._task.job_id)
-                self._conclude(self._ending())
-            if self._task.tuning:
-                pursue(self.runtime, self._task.job_id)
+                with log_ids(job_id=self._task.job_id, trial=self._task.number):
+                    self._go_through()
         except LeaseLost:
             log.warning("trial %s is somebody else's now", self.lease.row_id)
         finally:
             self._await_child()
+
+    def _go_through(self) -> None:
+        if self._task.tuning:
+            pursue(self.runtime, self._task.job_id)
+        started = time.monotonic()
+        ending = self._ending()
+        self._conclude(ending)
+        seconds = time.monotonic() - started
+        told = type(ending).__name__.lower()
+        self.runtime.figures.trial(told, seconds)
+        log.info("trial over: %s", told, extra={"figures": {"seconds": round(seconds, 3)}})
+        if self._task.tuning:
+            pursue(self.runtime, self._task.job_id)
 
     def _ending(self) -> Ending:
         try:

@@ -1,6 +1,7 @@
 """Celery's tasks: shells around the runtime. A nudge makes a worker take rows until none is left."""
 
 import logging
+import time
 from collections.abc import Callable
 from threading import BoundedSemaphore
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from celery import Celery
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.logs import log_ids
 from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Lease
 from worker.runtime.claims import claim_trial, remove_old_scratch
@@ -114,15 +116,26 @@ def _bind_chores(celery: Celery, runtime: Runtime, task: str, noun: str, run: Ca
     _bind(celery, task, lambda: take_in_turn(runtime, places, noun, take))
 
 
+def _timed(runtime: Runtime, kind: str, run: Callable[[Lease], None]) -> Callable[[Lease], None]:
+    def timed(lease: Lease) -> None:
+        started = time.monotonic()
+        with log_ids(**{f"{kind}_id": lease.row_id}):
+            run(lease)
+        runtime.figures.answer(kind, time.monotonic() - started)
+
+    return timed
+
+
 def _bind_servings(celery: Celery, runtime: Runtime) -> None:
     """Imported here: only the explain worker's own process holds torch."""
     from worker.tasks.serving import make_servings
 
     predictions, explanations = make_servings(runtime)
-    _bind(celery, PREDICT, lambda: take_all(runtime, predictions.claim, predictions.run))
+    predict, run = _timed(runtime, "prediction", predictions.run), _timed(runtime, "explanation", explanations.run)
+    _bind(celery, PREDICT, lambda: take_all(runtime, predictions.claim, predict))
     places = BoundedSemaphore(EXPLANATIONS_AT_ONCE)
 
     def explain() -> None:
-        take_all(runtime, explanations.claim, explanations.run)
+        take_all(runtime, explanations.claim, run)
 
     _bind(celery, EXPLAIN, lambda: take_in_turn(runtime, places, "explanations", explain))

@@ -1,0 +1,66 @@
+"""Logs of a process: lines for people, or one JSON object a line, with the ids of what it was at.
+
+What clients send stays out of them: requests are named by their route, never by their path or query.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal
+
+Format = Literal["text", "json"]
+TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
+
+_ids: ContextVar[Mapping[str, str | int]] = ContextVar("log_ids", default={})  # noqa: B039 - never changed in place
+
+
+def current_ids() -> dict[str, str | int]:
+    """What this thread or request is at: `request_id`, `job_id`, `trial`, …"""
+    return dict(_ids.get())
+
+
+@contextmanager
+def log_ids(**ids: str | int) -> Iterator[None]:
+    """Within, every line carries these ids beside those of around."""
+    token = _ids.set({**_ids.get(), **ids})
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+class JsonLines(logging.Formatter):
+    """One object a line: `at`, `level`, `logger`, `message`, the ids, and of errors `error`, their trace."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line without its end."""
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **current_ids(),
+            **getattr(record, "figures", {}),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def set_up_logging(log_format: Format) -> None:
+    """Replaces whatever handlers there are; a program calls it once, at its start."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(TEXT))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    for name in UVICORN:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.captureWarnings(True)

@@ -1,0 +1,52 @@
+"""What a deployment tells of itself, after all that the other tests of this folder had it do."""
+
+import json
+import logging
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.deployment.deployed import DAEMONS, SECRETS, Deployment, client_of
+from tests.live import learn, until
+
+pytestmark = pytest.mark.timeout(240)
+LEVELS = {logging.getLevelName(level).lower() for level in (logging.INFO, logging.WARNING, logging.ERROR)}
+
+
+def figures(deployed: Deployment) -> dict[str, float]:
+    """Sums over workers."""
+    with deployed.http as http:
+        answer = http.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    sums: dict[str, float] = {}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+    return sums
+
+
+def test_figures_of_every_process_come_together(deployed: Deployment) -> None:
+    before = figures(deployed)
+    with client_of(deployed) as client:
+        job = client.wait(learn(client, each=12, backbone="simple_nn", epochs=1), timeout_seconds=120)
+    told = until(lambda: (now := figures(deployed)).get("tunelens_trial_seconds_count", 0) > 0 and now)
+    assert job["state"] == "succeeded"
+    assert told["tunelens_workers"] == 3
+    assert told["tunelens_queue_depth"] == 0
+    assert told["tunelens_http_request_seconds_count"] > before.get("tunelens_http_request_seconds_count", 0)
+
+
+def test_logs_are_objects_that_name_requests_and_trials_and_no_secret(deployed: Deployment) -> None:
+    lines = []
+    for name in DAEMONS:
+        text = deployed.log(name)
+        for secret in SECRETS.values():
+            assert secret not in text
+        lines += [json.loads(line) for line in text.splitlines()]
+    assert {line["level"] for line in lines} <= LEVELS
+    answered = [line for line in lines if line["logger"] == "service.traffic"]
+    assert all(line["request_id"].startswith("req_") for line in answered)
+    assert {line["route"] for line in answered} >= {"/jobs", "/datasets"}
+    trials = [line for line in lines if line["message"].startswith("trial over")]
+    assert trials
+    assert all(line["job_id"].startswith("job_") and line["trial"] == 0 for line in trials)

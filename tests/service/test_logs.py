@@ -1,0 +1,77 @@
+"""Lines of a log: whole objects, with the ids of what the process was at."""
+
+import json
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+import pytest
+
+from service.logs import UVICORN, JsonLines, current_ids, log_ids, set_up_logging
+
+
+def line(message: str, **extra: object) -> dict[str, object]:
+    record = logging.LogRecord("worker.x", logging.WARNING, "", 0, message, ("it",), None)
+    vars(record).update(extra)
+    parsed: dict[str, object] = json.loads(JsonLines().format(record))
+    return parsed
+
+
+def test_a_line_is_one_object_with_ids_and_figures() -> None:
+    with log_ids(job_id="job_1"), log_ids(trial=3):
+        told = line('say "%s"\nagain', figures={"seconds": 1.5})
+    assert told.pop("at")
+    assert told == {
+        "level": "warning",
+        "logger": "worker.x",
+        "message": 'say "it"\nagain',
+        "job_id": "job_1",
+        "trial": 3,
+        "seconds": 1.5,
+    }
+    assert current_ids() == {}
+
+
+def test_an_error_brings_its_trace_along() -> None:
+    try:
+        raise KeyError("missing")
+    except KeyError as error:
+        told = line("failed: %s", exc_info=(type(error), error, error.__traceback__))
+    assert "test_logs.py" in str(told["error"])
+    assert str(told["error"]).endswith("KeyError: 'missing'")
+
+
+def test_ids_stay_with_their_request() -> None:
+    def at(name: str) -> dict[str, object]:
+        with log_ids(request_id=name):
+            return dict(current_ids())
+
+    with log_ids(queue="train"), ThreadPoolExecutor(4) as pool:
+        told = [pool.submit(copy_context().run, at, str(number)) for number in range(20)]
+        assert [future.result() for future in told] == [
+            {"queue": "train", "request_id": str(number)} for number in range(20)
+        ]
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    root, others = logging.getLogger(), [logging.getLogger(name) for name in UVICORN]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in (root, *others)]
+    yield
+    logging.captureWarnings(False)
+    for logger, handlers, level, propagate in before:
+        logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_servers_and_libraries_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("uvicorn.error").addHandler(logging.StreamHandler())
+    set_up_logging("json")
+    logging.getLogger("uvicorn.error").info("started on %d", 8000)
+    logging.getLogger("celery.worker").warning("lost the broker")
+    told = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
+    assert [(one["logger"], one["message"]) for one in told] == [
+        ("uvicorn.error", "started on 8000"),
+        ("celery.worker", "lost the broker"),
+    ]

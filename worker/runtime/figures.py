@@ -1,0 +1,64 @@
+"""What one worker process measures of its own work; it goes to the database with the sign of life."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+
+TRIAL_SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0)
+ANSWER_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+QUERY = ["--query-gpu=index,memory.used,memory.total", "--format=csv,noheader,nounits"]
+MEBIBYTE = 1024**2
+
+
+@dataclass
+class Figures:
+    """Histograms of this process, and its GPUs' memory where `nvidia-smi` can be asked."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        self._trials = Histogram(
+            "tunelens_trial_seconds",
+            "Time that a worker spent on a trial, by how that ended.",
+            ("ending",),
+            buckets=TRIAL_SECONDS,
+            registry=self.registry,
+        )
+        self._answers = Histogram(
+            "tunelens_answer_seconds",
+            "Time that a worker spent on a prediction or an explanation.",
+            ("kind",),
+            buckets=ANSWER_SECONDS,
+            registry=self.registry,
+        )
+        self._gpus = Gauge(
+            "tunelens_gpu_memory_bytes", "Memory of a GPU, by all processes.", ("gpu", "of"), registry=self.registry
+        )
+        self._smi = shutil.which("nvidia-smi")
+
+    def trial(self, ending: str, seconds: float) -> None:
+        """A trial's attempt is over."""
+        self._trials.labels(ending).observe(seconds)
+
+    def answer(self, kind: str, seconds: float) -> None:
+        """A prediction or an explanation is over."""
+        self._answers.labels(kind).observe(seconds)
+
+    def text(self) -> str:
+        """All of it in Prometheus' text format, with the GPUs as they are now."""
+        for gpu, used, total in gpu_memory(self._smi) if self._smi else []:
+            self._gpus.labels(gpu, "used").set(used * MEBIBYTE)
+            self._gpus.labels(gpu, "total").set(total * MEBIBYTE)
+        return generate_latest(self.registry).decode()
+
+
+def gpu_memory(smi: str) -> list[tuple[str, int, int]]:
+    """Index, used and total MiB of each GPU; nothing when the driver does not answer."""
+    try:
+        asked = subprocess.run([smi, *QUERY], capture_output=True, text=True, timeout=10.0, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    rows = [[cell.strip() for cell in line.split(",")] for line in asked.stdout.splitlines()]
+    return [(row[0], int(row[1]), int(row[2])) for row in rows if len(row) == 3 and row[1].isdigit()]
