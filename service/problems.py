@@ -168,7 +168,9 @@ def invalid(errors: Sequence[Any]) -> ServiceError:
     """Pydantic's errors as `validation`, without the input that they carry."""
     faults = []
     for error in errors[:100]:
-        loc = tuple(part if isinstance(part, int) else str(part)[:100] for part in error["loc"])
+        field = error.get("ctx", {}).get("field")  # of `service.specs.base.broken_rule`
+        path = (*error["loc"], *(field.split(".") if field else ()))
+        loc = tuple(part if isinstance(part, int) else str(part)[:100] for part in path)
         code = "unknown-field" if error["type"] == "extra_forbidden" else str(error["type"]).replace("_", "-")
         faults.append(Fault(loc, code, str(error["msg"])[:500]))
     named = ", ".join(".".join(str(part) for part in fault.loc) for fault in faults[:3])

@@ -15,6 +15,7 @@ from service.specs.base import new_id
 from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch
 from service.specs.points import trials_planned
+from service.specs.resolving import without_derived
 from service.specs.tasks import ADVANCE_JOB, RUN_TRIALS
 from service.store import Artifact, Store, UnitOfWork
 from service.store.jobs import TERMINAL
@@ -39,7 +40,8 @@ def submit(work: UnitOfWork, nudges: Nudges, project_id: str, spec: JobSpec) -> 
 def rerun(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str, body: Rerun) -> str:
     """Accepts a job like another one, with remedies of its diagnosis and a merge patch on its spec.
 
-    Patches are applied in order, the override last: where two set the same field, the later one wins.
+    Patches are applied in order, the override last: where two set the same field, the later one wins. What the stored
+    spec has only because it follows from a field follows from that field's new value.
 
     Raises:
         NotFound, Invalid: a remedy that the job's diagnosis does not have, or patches that make no valid spec.
@@ -47,7 +49,7 @@ def rerun(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str, body: 
     job = _find(work, project_id, job_id)
     spec: Any = job.spec
     for patch in [*_patches(job, body.apply), body.override]:
-        spec = merge_patch(spec, patch)
+        spec = merge_patch(without_derived(spec, patch), patch)
     try:
         patched = JobSpec.model_validate(spec)
     except ValidationError as error:

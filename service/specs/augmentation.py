@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from service.specs.base import Spec
+from service.specs.base import Spec, broken_rule
 
 Policy = Literal["none", "light", "standard", "strong"]
 TEXT_TRANSFORMS = ("synonym_replacement", "random_deletion", "random_swap", "back_translation")
@@ -54,7 +54,7 @@ class Augmentation(Spec):
     @model_validator(mode="after")
     def _policy_or_transforms(self) -> Self:
         if self.policy is not None and any(value is not None for value in self.transforms().values()):
-            raise ValueError("give either a policy or explicit transforms, not both")
+            raise broken_rule("policy", "give either a policy or explicit transforms, not both")
         return self
 
     def transforms(self) -> dict[str, float | bool | None]:
@@ -72,15 +72,15 @@ class Augmentation(Spec):
         return self
 
     def check_problem(self, problem: str) -> None:
-        """Raises `ValueError`, naming the field, where a transform is not of `problem`'s inputs."""
+        """Raises a broken rule of the job spec, at the field, where a transform is not of `problem`'s inputs."""
         of_images = {name for name in self.transforms() if name not in TEXT_TRANSFORMS}
         allowed = {"image_classification": of_images, "text_classification": set(TEXT_TRANSFORMS)}.get(problem, set())
         for name, value in self.transforms().items():
             if value is not None and name not in allowed:
                 has = f"it has {', '.join(sorted(allowed))}" if allowed else "it has none"
-                raise ValueError(f"augmentation.{name}: not for {problem}; {has}")
+                raise broken_rule(f"augmentation.{name}", f"not for {problem}; {has}")
         if problem.startswith("tabular") and self.policy not in (None, "none"):
-            raise ValueError("augmentation.policy: tables are not augmented")
+            raise broken_rule("augmentation.policy", "tables are not augmented")
 
     @property
     def is_random(self) -> bool:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from service.specs.augmentation import Augmentation
 from service.specs.auto import AUTO, Auto, OrAuto
 from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE
-from service.specs.base import Metadata, Name, Seed, Spec
+from service.specs.base import Metadata, Name, Seed, Spec, broken_rule
 from service.specs.datasets import Modality
 from service.specs.estimators import Estimator
 from service.specs.tuning import Monitor as Monitor
@@ -84,9 +84,9 @@ class BackboneSpec(Spec):
             return self
         if self.stochastic_depth and entry.stochastic_depth is None:
             able = ", ".join(name for name, other in CATALOGUE.items() if other.stochastic_depth is not None)
-            raise ValueError(f"stochastic_depth: {entry.name} has no branches to drop; these have: {able}")
+            raise broken_rule("stochastic_depth", f"{entry.name} has no branches to drop; these have: {able}")
         if self.batch_norm == "frozen" and not entry.has_batch_norm:
-            raise ValueError(f"batch_norm: {entry.name} has no batch norm to freeze")
+            raise broken_rule("batch_norm", f"{entry.name} has no batch norm to freeze")
         return self
 
 
@@ -134,14 +134,21 @@ class TrainingSpec(Spec):
     warmup_epochs: int = Field(0, ge=0, le=100)
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     class_weights: Literal["none", "balanced"] = "none"
-    gradient_clip_norm: float | None = Field(1.0, gt=0.0, le=1e6)
+    gradient_clip_norm: float | None = Field(
+        1.0, ge=0.0, le=1e6, description="Null, or 0, does not clip; a merge patch can only say 0."
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     ema_decay: float | None = Field(None, gt=0.0, lt=1.0)
+
+    @field_validator("gradient_clip_norm")
+    @classmethod
+    def _zero_does_not_clip(cls, norm: float | None) -> float | None:
+        return norm or None
 
     @model_validator(mode="after")
     def _warm_up_is_shorter_than_training(self) -> Self:
         if self.warmup_epochs >= self.epochs and self.warmup_epochs > 0:
-            raise ValueError("warmup_epochs must be smaller than epochs")
+            raise broken_rule("warmup_epochs", "warmup_epochs must be smaller than epochs")
         return self
 
 
@@ -189,15 +196,15 @@ class JobSpec(Spec):
     @model_validator(mode="after")
     def _backbone_or_estimator(self) -> Self:
         if self.backbone is not None and self.estimator is not None:
-            raise ValueError("give either a backbone or an estimator")
+            raise broken_rule("estimator", "give either a backbone or an estimator")
         if self.estimator and self.estimator.kind == "gradient_boosting" and self.training.learning_rate == AUTO:
-            raise ValueError("training.learning_rate: gradient_boosting takes a number")
+            raise broken_rule("training.learning_rate", "gradient_boosting takes a number")
         if self.problem is None:
             return self
         if self.problem in NETWORK_PROBLEMS and self.estimator is not None:
-            raise ValueError(f"estimator: {self.problem} takes a backbone")
+            raise broken_rule("estimator", f"{self.problem} takes a backbone")
         if self.problem not in NETWORK_PROBLEMS and self.backbone is not None:
-            raise ValueError(f"backbone: {self.problem} takes an estimator")
+            raise broken_rule("backbone", f"{self.problem} takes an estimator")
         self.augmentation.check_problem(self.problem)
         return self
 
@@ -207,17 +214,17 @@ class JobSpec(Spec):
         if self.backbone is None or entry is None:
             return self
         if self.backbone.weights == "pretrained" and not entry.has_pretrained_weights:
-            raise ValueError(f"backbone {entry.name} is trained from scratch: weights must be 'none'")
+            raise broken_rule("backbone.weights", f"{entry.name} is trained from scratch: weights must be 'none'")
         size = self.training.image_size
         if entry.fixed_input_size and size not in (None, entry.input_size):
-            raise ValueError(f"backbone {entry.name} takes image_size {entry.input_size} only")
+            raise broken_rule("training.image_size", f"{entry.name} takes image_size {entry.input_size} only")
         return self
 
     @model_validator(mode="after")
     def _one_metric_decides(self) -> Self:
         early = self.early_stopping
         if self.tuning and early and "monitor" in early.model_fields_set and early.monitor != self.tuning.metric:
-            raise ValueError("early_stopping.monitor must be tuning.metric, or be left out")
+            raise broken_rule("early_stopping.monitor", "early_stopping.monitor must be tuning.metric, or be left out")
         return self
 
     @model_validator(mode="after")
@@ -229,5 +236,5 @@ class JobSpec(Spec):
         allowed = monitors_of(self.problem == "tabular_regression")
         for path, metric in asked.items():
             if metric not in allowed:
-                raise ValueError(f"{path}: {self.problem} has {', '.join(allowed)}")
+                raise broken_rule(path, f"{self.problem} has {', '.join(allowed)}")
         return self

@@ -14,6 +14,11 @@ BOOSTING_ROUNDS, BOOSTING_RATE, BOOSTING_PATIENCE = 300, 0.1, 20
 ONE_EPOCH = ("linear", "random_forest")
 TEXT_EPOCHS, TEXT_RATE = 5, 5e-5
 """Of pretrained transformers; Devlin et al. 2019, appendix A.3, take 2 to 4 epochs at 2e-5, 3e-5 or 5e-5."""
+DERIVED: dict[tuple[str, str], list[tuple[str, str]]] = {
+    ("tuning", "strategy"): [("tuning", "sampler")],
+    ("tuning", "metric"): [("tuning", "direction"), ("early_stopping", "monitor")],
+}
+"""Field → the fields that `resolve` decides by it, and that have to go with it."""
 Part = TypeVar("Part", bound=Spec)
 
 
@@ -76,6 +81,24 @@ def resolve(spec: JobSpec, facts: DatasetFacts) -> JobSpec:
     resolved = spec.model_copy(update=changes)
     JobSpec.model_validate(resolved.model_dump())
     return resolved
+
+
+def without_derived(spec: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved spec's document without what follows from a field that `patch` changes, unless it sets that too."""
+    kept = {name: dict(part) if isinstance(part, dict) else part for name, part in spec.items()}
+    for (part, source), fields in DERIVED.items():
+        changed = _named(patch, part).get(source)
+        if changed is not None and changed != _named(spec, part).get(source):
+            for other, name in fields:
+                if name not in _named(patch, other):
+                    _named(kept, other).pop(name, None)
+    return kept
+
+
+def _named(document: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """A part of a document that may be missing, null or no object."""
+    found = document.get(part)
+    return found if isinstance(found, dict) else {}
 
 
 def _strategy(facts: DatasetFacts) -> str:

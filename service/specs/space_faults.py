@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from service.errors import Fault
-from service.specs.base import Spec
+from service.specs.base import Spec, rule_in_words
 from service.specs.jobs import JobSpec, Problem
 from service.specs.points import grid_size
 from service.specs.search_space import Axis, Params, applied, axes_of, axis_of, field_at
@@ -93,8 +93,7 @@ def _combination_faults(spec: JobSpec) -> Iterator[Fault]:
 
 
 def _combination_fault(pair: tuple[Axis, ...], error: ValidationError) -> Fault:
-    first = error.errors()[0]
-    rule = str(first["msg"]).removeprefix("Value error, ")
+    rule = rule_in_words(error.errors()[0])
     beside = f" beside all of {pair[1].path}" if len(pair) > 1 else ""
     return Fault(_at(pair[0].path), "combination", f"not every value is valid{beside}: {rule}"[:500])
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from service.specs.base import Spec
+from service.specs.base import Spec, broken_rule
 
 Monitor = Literal[
     "validation_loss",
@@ -82,20 +82,20 @@ class TuningSpec(Spec):
     @model_validator(mode="after")
     def _direction_agrees_with_metric(self) -> Self:
         if self.direction not in (None, self.better):
-            raise ValueError(f"direction: {self.metric} is there to {self.better}")
+            raise broken_rule("direction", f"{self.metric} is there to {self.better}")
         return self
 
     @model_validator(mode="after")
     def _sampler_is_for_bayesian(self) -> Self:
         if self.sampler is not None and self.strategy != "bayesian":
-            raise ValueError("sampler is for the strategy bayesian only")
+            raise broken_rule("sampler", "sampler is for the strategy bayesian only")
         return self
 
     @model_validator(mode="after")
     def _space_is_not_too_wide(self) -> Self:
         edges = sum(len(dimension.choices or (0, 0)) for dimension in self.space.values())
         if edges > MOST_EDGES:
-            raise ValueError(f"space: at most {MOST_EDGES} bounds and choices together")
+            raise broken_rule("space", f"at most {MOST_EDGES} bounds and choices together")
         return self
 
     @property

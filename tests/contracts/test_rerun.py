@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from service.specs.diagnosis import Diagnosis, Evidence, Remedy
+from service.specs.jobs import JobSpec
+from service.specs.resolving import DatasetFacts, resolve
 from service.store.tables import JobRow
 from tests.contracts.conftest import Api, problem
 
@@ -99,6 +101,45 @@ def test_patches_that_make_no_spec_say_which_part_is_at_fault(diagnosed: Api) ->
     assert document["errors"][0]["loc"] == ["body", "apply", "training", "epochs"]
     document = problem(rerun(diagnosed, "more-dropout", training={"epochs": 0}), 422, "validation")
     assert document["errors"][0]["loc"] == ["body", "override", "training", "epochs"]
+
+
+@pytest.fixture
+def tuned(api: Api) -> Api:
+    """Ours was a search by TPE for the least loss, its spec stored with everything that follows."""
+    tuning = {"space": {"training.learning_rate": {"low": 1e-4, "high": 0.1, "log": True}}, "trials": 5}
+    with api.store.work() as work:
+        job = work.session.get_one(JobRow, api.ours.ids["job_id"])
+        asked = JobSpec.model_validate({**job.spec, "early_stopping": {"patience": 3}, "tuning": tuning})
+        job.spec = resolve(asked, DatasetFacts(samples=40, median_side=32)).model_dump()
+        assert job.spec["tuning"]["sampler"] == "tpe"
+    return api
+
+
+def test_what_follows_from_a_strategy_follows_from_another_one(tuned: Api) -> None:
+    tuning = accepted(tuned, tuning={"strategy": "random"})["tuning"]
+    assert (tuning["strategy"], tuning["sampler"]) == ("random", None)
+
+
+def test_what_follows_from_a_metric_follows_from_another_one(tuned: Api) -> None:
+    spec = accepted(tuned, tuning={"metric": "validation_accuracy"})
+    assert spec["tuning"]["direction"] == "maximize"
+    assert spec["early_stopping"] == {"monitor": "validation_accuracy", "patience": 3, "min_delta": 0.0}
+
+
+def test_what_an_override_names_is_held_against_the_rest(tuned: Api) -> None:
+    document = problem(rerun(tuned, tuning={"strategy": "random", "sampler": "tpe"}), 422, "validation")
+    assert document["errors"][0]["loc"] == ["body", "override", "tuning", "sampler"]
+    document = problem(
+        rerun(tuned, tuning={"metric": "validation_accuracy", "direction": "minimize"}), 422, "validation"
+    )
+    assert document["errors"][0]["loc"] == ["body", "override", "tuning", "direction"]
+
+
+def test_an_override_that_changes_nothing_of_it_keeps_it(tuned: Api) -> None:
+    with tuned.store.work() as work:
+        job = work.session.get_one(JobRow, tuned.ours.ids["job_id"])
+        job.spec = {**job.spec, "tuning": {**job.spec["tuning"], "sampler": "gp"}}
+    assert accepted(tuned, tuning={"strategy": "bayesian", "trials": 4})["tuning"]["sampler"] == "gp"
 
 
 @pytest.mark.parametrize("apply", ["more-dropout", [1], ["x" * 65], ["more-dropout"] * 17])

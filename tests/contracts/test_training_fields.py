@@ -43,16 +43,73 @@ def test_a_fault_is_one_and_names_its_field(api: Api, part: str, fields: dict[st
 
 
 @pytest.mark.parametrize(
-    ("fields", "rule"),
+    ("parts", "field", "rule"),
     [
-        ({"name": "resnet18", "stochastic_depth": 0.1}, "stochastic_depth: resnet18 has no branches to drop"),
-        ({"name": "vit_b_16", "batch_norm": "frozen"}, "batch_norm: vit_b_16 has no batch norm"),
+        (
+            {"backbone": {"name": "resnet18", "stochastic_depth": 0.1}},
+            "backbone.stochastic_depth",
+            "resnet18 has no branches to drop",
+        ),
+        (
+            {"backbone": {"name": "vit_b_16", "batch_norm": "frozen"}},
+            "backbone.batch_norm",
+            "vit_b_16 has no batch norm",
+        ),
+        (
+            {"backbone": {"name": "small_cnn", "weights": "pretrained"}},
+            "backbone.weights",
+            "small_cnn is trained from scratch",
+        ),
+        (
+            {"backbone": {"name": "vit_b_16"}, "training": {"image_size": 64}},
+            "training.image_size",
+            "vit_b_16 takes image_size 224 only",
+        ),
+        ({"estimator": {"kind": "linear"}}, "estimator", "either a backbone or an estimator"),
+        ({"training": {"epochs": 3, "warmup_epochs": 3}}, "training.warmup_epochs", "smaller than epochs"),
+        ({"augmentation": {"policy": "light", "rotation_degrees": 5.0}}, "augmentation.policy", "not both"),
+        (
+            {"problem": "image_classification", "augmentation": {"random_swap": 0.5}},
+            "augmentation.random_swap",
+            "not for image_classification",
+        ),
+        (
+            {"problem": "image_classification", "early_stopping": {"monitor": "validation_mae"}},
+            "early_stopping.monitor",
+            "image_classification has validation_loss",
+        ),
     ],
 )
-def test_what_the_backbone_cannot_do_is_refused(api: Api, fields: dict[str, Any], rule: str) -> None:
-    [fault] = problem(dry_run(api, backbone=fields), 422, "validation")["errors"]
-    assert fault["loc"] == ["body", "backbone"]
+def test_a_rule_over_several_fields_names_the_one_at_fault(
+    api: Api, parts: dict[str, Any], field: str, rule: str
+) -> None:
+    [fault] = problem(dry_run(api, **parts), 422, "validation")["errors"]
+    assert fault["loc"] == ["body", *field.split(".")]
     assert rule in fault["message"]
+
+
+@pytest.mark.parametrize(
+    ("tuning", "field"),
+    [
+        ({"direction": "maximize"}, "tuning.direction"),
+        ({"strategy": "random", "sampler": "tpe"}, "tuning.sampler"),
+        ({"space": {f"training.{number}": {"choices": [1, 2, 3, 4, 5]} for number in range(30)}}, "tuning.space"),
+        ({"metric": "validation_accuracy", "early": "validation_loss"}, "early_stopping.monitor"),
+    ],
+)
+def test_so_does_one_of_a_search(api: Api, tuning: dict[str, Any], field: str) -> None:
+    fields = {"space": {"training.batch_size": {"choices": [8, 16]}}, **tuning}
+    early = fields.pop("early", None)
+    parts = {"tuning": fields} | ({"early_stopping": {"monitor": early}} if early else {})
+    [fault] = problem(dry_run(api, **parts), 422, "validation")["errors"]
+    assert fault["loc"] == ["body", *field.split(".")]
+
+
+def test_a_norm_of_zero_does_not_clip(api: Api) -> None:
+    """A merge patch cannot say null."""
+    answer = dry_run(api, training={"gradient_clip_norm": 0.0})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["spec"]["training"]["gradient_clip_norm"] is None
 
 
 @pytest.mark.parametrize(

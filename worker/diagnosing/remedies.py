@@ -127,11 +127,15 @@ def _patch_of_job(course: Course, change: Patch) -> Patch | None:
     """From the job's spec to the trained one with `change`; None where a rerun would refuse that, or change nothing.
 
     In a tuned job the patch carries the winner's hyperparameters too, so that a rerun starts from them. What follows
-    from a tuned backbone stays open: set for the winner alone, it would not suit the other choices. A winner's null
-    cannot be carried: in a merge patch it removes the field, whose default returns.
+    from a tuned backbone stays open: set for the winner alone, it would not suit the other choices. A null in a merge
+    patch removes the field, whose default returns; the one field that has another default than null is not clipped
+    by 0 either.
     """
     job, trained = course.job_spec.model_dump(), applied(course.job_spec, course.params)
-    patch = patch_between(job, merge_patch(trained.model_dump(), change))
+    wanted = merge_patch(trained.model_dump(), change)
+    if job["training"]["gradient_clip_norm"] and wanted["training"].get("gradient_clip_norm") is None:
+        wanted["training"]["gradient_clip_norm"] = 0.0
+    patch = patch_between(job, wanted)
     try:
         made = JobSpec.model_validate(merge_patch(job, patch))
     except ValidationError:

@@ -1,6 +1,6 @@
 """Explains images by any method: the one door that the runtime uses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -120,9 +120,17 @@ def explain_images(
         parameters=explainer.parameters,
         baseline=explainer.baseline,
         evaluations={"forward": meter.forward, "backward": meter.backward},
-        warnings=warnings_of(items),
+        warnings=[*_constant_inputs(images), *warnings_of(items)],
         items=items,
     )
+
+
+def _constant_inputs(images: Sequence[Image.Image]) -> Iterator[dict[str, str]]:
+    """A warning for each image of a single colour: its map is not flat, as networks see borders and padding."""
+    for index, image in enumerate(images):
+        if all(low == high for low, high in (band.getextrema() for band in image.split())):
+            message = f"Item {index} has one colour everywhere: its map shows borders and padding, no evidence."
+            yield {"code": "constant_input", "message": message}
 
 
 def _choice(asked: list[int] | None) -> ChooseTargets:

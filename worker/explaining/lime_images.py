@@ -1,6 +1,5 @@
 """LIME for images: a linear surrogate over superpixels (Ribeiro et al. 2016, arXiv:1602.04938)."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,10 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from service.specs.backbones import Backbone
 from service.specs.explanations import MethodParameters
-from worker.backbones.trained import TrainedNetwork
-from worker.explaining.baselines import Baseline, baseline_images, describe_baseline
-from worker.explaining.folded import AT_ONCE, images_at_once, quickened
-from worker.explaining.lanes import lanes
+from worker.explaining.folded import AT_ONCE
+from worker.explaining.masked_images import MaskedAnswers, MaskedImages
 from worker.explaining.meter import Meter
-from worker.explaining.partition import MaskedAnswers
-from worker.explaining.results import Attributed, Attribution, ChooseTargets
+from worker.explaining.results import Attribution
 from worker.explaining.surrogate import Floats, exponential_proximity, fit_surrogate
 
 SAMPLES = 1000
@@ -29,7 +25,6 @@ COMPACTNESS = 10.0
 SMOOTHING = 1.0
 MOST_CELLS = 64
 """A side: the map has one value for each of so many squared, which shows superpixels of the default size well."""
-BATCH_SIZE = 8
 SKETCH_SAMPLES = 500
 """Of a map that is only compared: with 300, a slightly noisy image of a planted patch ranked the regions with 0.74
 instead of 0.82 of agreement, only because of what the samples happened to hide."""
@@ -37,7 +32,7 @@ instead of 0.82 of agreement, only because of what the samples happened to hide.
 Segments = NDArray[np.int64]
 
 
-class LimeImages:
+class LimeImages(MaskedImages):
     """The method `lime` for images: how each superpixel's presence moves the probability, as a weighted ridge sees it.
 
     Superpixels are SLIC's (Achanta et al. 2012), found on the image as the network sees it, so that the same image
@@ -46,14 +41,11 @@ class LimeImages:
     """
 
     name = "lime"
-    fallback: str | None = None
 
     def __init__(self, asked: MethodParameters, seed: int) -> None:
+        super().__init__(asked.baseline, asked.batch_size)
         self._asked = asked
         self._seed = seed
-        self._baseline: Baseline = asked.baseline or "blur"
-        self._masked_at_once = asked.batch_size
-        self._image_size = 0
         self.samples = asked.samples or SAMPLES
         self.segments = asked.segments or SEGMENTS
         self.kernel_width = asked.kernel_width or KERNEL_WIDTH
@@ -70,16 +62,6 @@ class LimeImages:
             "batch_size": self._masked_at_once,
         }
 
-    @property
-    def baseline(self) -> dict[str, Any]:
-        """What hidden superpixels showed."""
-        return describe_baseline(self._baseline, self._image_size)
-
-    @property
-    def batch_size(self) -> int:
-        """Images prepared at once; each is then explained by itself."""
-        return BATCH_SIZE
-
     def cost(self, targets: int) -> int:
         """Evaluations for one image, however many `targets`."""
         del targets
@@ -91,33 +73,9 @@ class LimeImages:
             return self
         return LimeImages(self._asked.model_copy(update={"samples": SKETCH_SAMPLES}), self._seed)
 
-    def attribute(
-        self, trained: TrainedNetwork, batch: Tensor, choose: ChooseTargets, meter: Meter
-    ) -> list[Attributed]:
-        """The superpixels' weights of each image of a batch [n, 3, s, s].
-
-        Raises:
-            Stopped: the work was asked to end.
-        """
-        self._image_size = batch.shape[-1]
-        self._masked_at_once = self._masked_at_once or images_at_once(batch)
-        quick, logits, full = quickened(trained, batch)
-        meter.count(forward=2 * len(batch))
-        probabilities = trained.probabilities(logits)
-        with torch.inference_mode():
-            targets = choose(probabilities)
-            hidden = baseline_images(self._baseline, batch, trained.entry)
-        attributed = []
-        for i in range(len(batch)):
-            answers = MaskedAnswers(quick, batch[i], hidden[i], targets[i])
-            segments = superpixels(batch[i], trained.entry, self.segments)
-            maps = self._one(answers, full[i][targets[i]].double().cpu().numpy(), segments, meter)
-            attributed.append(
-                Attributed(logits[i].double().cpu().numpy(), probabilities[i].double().cpu().numpy(), maps)
-            )
-        return attributed
-
-    def _one(self, answers: MaskedAnswers, full: Floats, segments: Segments, meter: Meter) -> list[Attribution]:
+    def _maps(self, answers: MaskedAnswers, full: Floats, meter: Meter) -> list[Attribution]:
+        """The superpixels' weights."""
+        segments = superpixels(answers.image, answers.trained.entry, self.segments)
         present = perturbations(self.samples, int(segments.max()) + 1, self._seed)
         found = np.concatenate([full[None], self._answers(answers, present[1:], segments, meter)])
         distances = 1 - np.sqrt(present.mean(axis=1))  # the cosine distance to all ones
@@ -130,16 +88,9 @@ class LimeImages:
         return maps
 
     def _answers(self, answers: MaskedAnswers, present: NDArray[np.bool_], segments: Segments, meter: Meter) -> Floats:
-        size = self._masked_at_once
-        assert size is not None
-        found: list[Floats] = []
-        with lanes(answers.targets.device) as (count, side_by_side):
-            for round_ in np.array_split(present, range(AT_ONCE * count, len(present), AT_ONCE * count)):
-                step = min(size, math.ceil(len(round_) / count))
-                parts = [round_[i : i + step][:, segments] for i in range(0, len(round_), step)]
-                found += side_by_side(answers, parts)
-                meter.count(forward=len(round_))
-        return np.concatenate(found)
+        with self._answering(answers, meter) as (answered, count):
+            rounds = np.array_split(present, range(AT_ONCE * count, len(present), AT_ONCE * count))
+            return np.concatenate([answered(round_[:, segments]) for round_ in rounds])
 
 
 def superpixels(image: Tensor, entry: Backbone, segments: int) -> Segments:

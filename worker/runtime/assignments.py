@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from service.errors import ArtifactCorrupt, Invalid
+from service.specs.base import rule_in_words
 from service.specs.jobs import JobSpec
 from service.specs.resolving import DatasetFacts
 from service.specs.search_space import trial_spec
@@ -119,7 +120,7 @@ def _effective(assignment: Assignment, dataset: DatasetRow) -> JobSpec:
         try:
             spec = trial_spec(spec, assignment.params, facts)  # type: ignore[arg-type]
         except ValidationError as error:
-            rule = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            rule = rule_in_words(error.errors()[0])
             raise Invalid(f"The trial's parameters do not go together: {rule}") from error
     wall = max(1, math.ceil(assignment.seconds_left + assignment.spent_seconds))
     return spec.model_copy(update={"limits": spec.limits.model_copy(update={"wall_seconds": wall})})

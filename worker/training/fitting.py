@@ -131,6 +131,10 @@ def epoch_record(scores: dict[str, float | None], **others: Any) -> EpochRecord:
 
 
 def identity(order: TrialOrder) -> str:
-    """A digest of all that decides a trial's course: checkpoints of another order are not resumed."""
-    facts = order.spec.model_dump_json(exclude={"name", "metadata", "limits"}) + order.dataset_digest
+    """A digest of all that decides a trial's course: checkpoints of another order are not resumed.
+
+    Fields at their defaults are left out, so that one that comes with an upgrade does not make another order.
+    """
+    facts = order.spec.model_dump_json(exclude={"name", "metadata", "limits"}, exclude_defaults=True)
+    facts += order.dataset_digest
     return hashlib.sha256(facts.encode()).hexdigest()

@@ -3,7 +3,6 @@ import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from time import process_time
 
 import pytest
 
@@ -13,6 +12,17 @@ from tests.corpora import archive_bombs, pets
 from tests.corpora.archives import Case, cases
 from tests.corpora.pictures import png
 from tests.corpora.zip_writer import DESCRIPTOR, Part, write_zip
+
+
+class Counted(io.BytesIO):
+    """A file that knows how much of it was read."""
+
+    bytes_read = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.bytes_read += len(data)
+        return data
 
 
 def listing(content: bytes) -> ArchiveListing:
@@ -68,11 +78,10 @@ def test_s34_saved_model(builder: Callable[[], Case]) -> None:
 
 def test_s21_the_directory_is_counted_before_it_is_read() -> None:
     """A file that claims 65,535 entries in a directory of 1 GiB costs nothing."""
-    started = process_time()
-    content = write_zip(pets.parts(), zip64={"size": 2**30}, size=0xFFFFFFFF)
+    file = Counted(write_zip(pets.parts(), zip64={"size": 2**30}, size=0xFFFFFFFF))
     with pytest.raises(ArchiveBomb):
-        listing(content)
-    assert process_time() - started < 0.5
+        list_images(file)
+    assert file.bytes_read < 100_000
 
 
 def test_s21_a_lying_entry_is_cut_off() -> None:
@@ -211,14 +220,14 @@ def test_every_form_of_descriptor(form: str) -> None:
     assert len(listing(pets.with_part(part.but(descriptor=descriptor, local=blank))).entries) == 13
 
 
-def test_100_000_entries_are_listed_in_seconds() -> None:
+def test_100_000_entries_are_listed_reading_each_once() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for number in range(100_000):
             archive.writestr(f"{number % 10}/{number}.png", b"x")
-    started = process_time()
-    assert len(list_images(buffer).entries) == 100_000
-    assert process_time() - started < 10
+    file = Counted(buffer.getvalue())
+    assert len(list_images(file).entries) == 100_000
+    assert file.bytes_read < 2 * len(buffer.getvalue())
 
 
 def test_no_pictures() -> None:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.specs.augmentation import TEXT_TRANSFORMS, Augmentation
+from service.specs.base import rule_in_words
 from service.specs.jobs import JobSpec
 
 OF_IMAGES = {"random_resized_crop": 0.5, "horizontal_flip": 0.5, "trivial_augment": True, "mixup_alpha": 0.2}
@@ -19,8 +20,9 @@ OTHER = [
 
 @pytest.mark.parametrize(("problem", "name", "value"), OTHER)
 def test_a_transform_of_another_problem_is_refused_by_name(problem: str, name: str, value: Any) -> None:
-    with pytest.raises(ValidationError, match=rf"augmentation\.{name}: not for {problem}; it has"):
+    with pytest.raises(ValidationError, match=rf"not for {problem}; it has") as refused:
         JobSpec.model_validate({"dataset_id": "ds_x", "problem": problem, "augmentation": {name: value}})
+    assert rule_in_words(refused.value.errors()[0]).startswith(f"augmentation.{name}: not for")
 
 
 @pytest.mark.parametrize(("problem", "own"), [("image_classification", OF_IMAGES), ("text_classification", OF_TEXTS)])
@@ -33,7 +35,7 @@ def test_own_transforms_and_every_policy_are_taken(problem: str, own: dict[str, 
 
 def test_tables_take_no_policy_but_none() -> None:
     for policy in ("light", "standard", "strong"):
-        with pytest.raises(ValidationError, match=r"augmentation\.policy: tables are not augmented"):
+        with pytest.raises(ValidationError, match="tables are not augmented"):
             JobSpec.model_validate(
                 {"dataset_id": "ds_x", "problem": "tabular_classification", "augmentation": {"policy": policy}}
             )

@@ -2,14 +2,14 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
-from time import process_time
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from service.errors import ImageTooLarge, ServiceError
 from service.specs.images import MAX_IMAGE_BYTES, decode_image, open_image
@@ -39,11 +39,9 @@ def decoded(content: bytes) -> Pixels:
 
 def check(builder: Callable[[], Case]) -> None:
     content, slug = builder()
-    started = process_time()
     with pytest.raises(ServiceError) as caught:
         decode_image(content)
     assert caught.value.slug == slug
-    assert process_time() - started < 2
 
 
 @pytest.mark.parametrize("builder", cases("s24").values(), ids=cases("s24"))
@@ -52,7 +50,13 @@ def test_s24_other_kinds(builder: Callable[[], Case]) -> None:
 
 
 @pytest.mark.parametrize("builder", cases("s25").values(), ids=cases("s25"))
-def test_s25_images_that_expand(builder: Callable[[], Case]) -> None:
+def test_s25_images_that_expand(builder: Callable[[], Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their headers are enough to refuse them."""
+
+    def load(_image: Image.Image) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
     check(builder)
 
 
@@ -112,11 +116,12 @@ def test_s29_nothing_but_pixels_is_kept() -> None:
 
 def test_s29_a_huge_comment_is_not_unpacked() -> None:
     bomb = chunk(b"zTXt", b"x\x00\x00" + zlib.compress(bytes(100_000_000))) * 10
-    started = process_time()
     content = with_chunks(png(), bomb)
-    started = process_time()
+    tracemalloc.start()
     assert (decoded(content) == TRUTH).all()
-    assert process_time() - started < 0.2
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * len(content)
 
 
 def test_streams_are_read_from_their_start() -> None:

@@ -151,6 +151,15 @@ def test_a_tuned_job_goes_on_from_its_winner() -> None:
     assert (made.training.batch_size, made.training.learning_rate, made.backbone.dropout) == (64, 0.0005, 0.5)
 
 
+def test_so_it_does_where_the_winner_does_not_clip() -> None:
+    """A null in a merge patch would bring the default back."""
+    job, trained = request(), request(training={"gradient_clip_norm": None})
+    assert job.training.gradient_clip_norm == 1.0
+    patch = offered("overfitting", trained, job_spec=job, params={"training.gradient_clip_norm": None})["more-dropout"]
+    made = JobSpec.model_validate(merge_patch(job.model_dump(), patch))
+    assert made.training == trained.training
+
+
 def test_what_stands_in_the_way_comes_first() -> None:
     frozen = request(backbone={"name": "small_cnn", "trainable": "head"})
     assert next(iter(offered("not_better_than_baseline", frozen))) == "train-more-layers"

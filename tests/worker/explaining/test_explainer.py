@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from service.errors import ExplanationUnsupported, Invalid
 from service.specs.explanations import ExplanationSpec, MethodParameters
@@ -81,6 +82,15 @@ def test_a_kernel_that_sees_no_neighbour_shows_nothing_and_says_so(trained: Trai
 
 
 FEW = {"grad_cam": {}, "shap": {"evaluations": 64}, "lime": {"samples": 64}}
+
+
+@pytest.mark.parametrize("method", FEW)
+def test_a_picture_of_one_colour_is_told(trained: TrainedNetwork, method: str) -> None:
+    spec = ExplanationSpec(method=method, parameters=MethodParameters.model_validate(FEW[method]))  # type: ignore[arg-type]
+    pictures = [PICTURES[0], Image.new("RGB", (40, 30), (90, 120, 30))]
+    found = explain_images(trained, pictures, spec, progress=quiet)
+    told = [warning["message"] for warning in found.warnings if warning["code"] == "constant_input"]
+    assert [message.partition(" has ")[0] for message in told] == ["Item 1"]
 
 
 @pytest.mark.parametrize("method", FEW)

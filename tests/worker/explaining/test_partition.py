@@ -13,7 +13,8 @@ from tests.worker.explaining.planted import planted
 from worker.backbones.trained import TrainedNetwork
 from worker.explaining.baselines import baseline_images, blurred
 from worker.explaining.explainer import Explanation, explain_images
-from worker.explaining.partition import grid_cells, to_pixels
+from worker.explaining.masked_images import to_pixels
+from worker.explaining.partition import grid_cells
 from worker.explaining.results import FloatArray
 from worker.explaining.serving import predict_images
 

@@ -1,5 +1,6 @@
 """Trials that are stopped and resumed end as if nothing had happened."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from safetensors.torch import load_file
 
 from service.errors import Stopped
 from tests.worker.training.orders import EVERYTHING, RecordingSink, order, run, scored, spec, without_seconds
+from worker.training.fitting import identity
 from worker.training.trial import run_trial
 
 
@@ -63,3 +65,11 @@ def test_a_finished_trial_asked_again_answers_the_same(tmp_path: Path) -> None:
     first, _ = run(made)
     second, _ = run(made)
     assert second.metrics == first.metrics
+
+
+def test_a_trial_begun_before_an_upgrade_is_still_the_same(tmp_path: Path) -> None:
+    """The digest of a fixed order, as it was written into checkpoints: fields that come with their defaults keep it."""
+    made = replace(order(tmp_path, spec(training={"ema_decay": 0.9})), dataset_digest="0" * 64)
+    assert identity(made) == "db53ed20c3867e2ea798ce1bdffe93f10ee80b1a9f212ad6965a997265af3643"
+    assert identity(replace(made, spec=spec(training={"ema_decay": 0.8}))) != identity(made)
+    assert identity(replace(made, dataset_digest="1" * 64)) != identity(made)

@@ -26,7 +26,6 @@ def course(trials: int) -> list[Record]:
 
 
 def test_three_pictures_in_three_forms() -> None:
-    matplotlib.use("Agg")
     spec, style = search_spec(RATE_ONLY), dict(matplotlib.rcParams)
     files = draw_search(spec, [*course(20), Record(20, "failed"), Record(21, "pruned", curve={1: 2.0})])
     names = ("tuning_history", "parameter_importances", "parallel_coordinate")
@@ -40,6 +39,7 @@ def test_the_figures_behind_them() -> None:
     records = course(30)
     files = draw_search(search_spec(RATE_ONLY), records)
     history = json.loads(files["tuning_history.json"])["trials"]
+    assert all(trial["last_value"] is None for trial in history)
     assert [trial["value"] for trial in history] == [record.value for record in records]
     assert [trial["best_value"] for trial in history] == [
         min(record.value or 0.0 for record in records[: count + 1]) for count in range(30)
