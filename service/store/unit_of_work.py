@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
 
 from service.store.artifacts import Artifact, ArtifactIndex, ArtifactStore, make_artifact_store
@@ -151,5 +152,11 @@ class Store:
             forget_log(self.engine)
 
     def close(self) -> None:
-        """Returns all connections."""
+        """Closes all connections; one that a thread still uses is closed once it is given back."""
+        event.listen(self.engine, "checkin", _close_given_back)
         self.engine.dispose()
+
+
+def _close_given_back(connection: DBAPIConnection | None, _record: object) -> None:
+    if connection is not None:
+        connection.close()
