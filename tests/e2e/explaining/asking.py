@@ -92,8 +92,10 @@ class Model:
         }
         source: Json = {"dataset_id": self.dataset_id} if inputs is None else {"inputs": inputs}
         answer = self.post({**source, "method": method, "parameters": fields, **own})
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code in (200, 202), answer.text
         explanation: Json = answer.json()
+        while explanation["state"] in ("queued", "running"):
+            explanation = self.get(answer.headers["location"], Prefer="wait=60").json()
         assert explanation["state"] == "succeeded", explanation
         return explanation
 

@@ -17,7 +17,7 @@ from tests.live import Live
 pytestmark = pytest.mark.timeout(240)
 METHODS: list[tuple[str, dict[str, Any]]] = [
     ("shap", {"evaluations": 64}),
-    ("integrated_gradients", {}),
+    ("integrated_gradients", {"steps": 16}),
     ("lime", {"samples": 100}),
     ("occlusion", {}),
 ]
