@@ -123,7 +123,7 @@ class Models:
         if key not in self._datasets:
             self._datasets[key] = self._upload(content, {"modality": "tabular", **recipe.form})
         job = self._live.client.submit_job({"dataset_id": self._datasets[key], **recipe.spec})
-        ended = self._live.client.wait(job, timeout_seconds=120)
+        ended = self._live.client.wait(job, timeout_seconds=200)
         assert ended["state"] == "succeeded", ended
         return Model(self._http, ended, list(csv.DictReader(io.StringIO(content.decode()))))
 
