@@ -83,8 +83,8 @@ def _sent(asked: Asked, modality: Modality) -> tuple[Place, Sequence[Any]]:
 def _faults_of_text(value: Any) -> list[tuple[str, str]]:
     if not isinstance(value, str):
         return [("text", "this is not a text")]
-    if not value.strip():
-        return [("empty-text", "the text is empty")]
+    if not any(sign.isprintable() and not sign.isspace() for sign in value):
+        return [("empty-text", "the text is empty, or of invisible characters only")]
     try:
         size = len(value.encode())
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape

@@ -29,7 +29,8 @@ class LinearSpec(Spec):
     """Logistic or ridge regression, fitted to convergence by scikit-learn on standardised columns.
 
     Fields:
-        l2: weight of the squared coefficients in the objective, the loss being a sum over samples.
+        l2: weight of the squared coefficients in the objective, the loss being a sum over samples; where it is not
+            set, 0.001 in a regression.
     """
 
     kind: Literal["linear"]

@@ -53,7 +53,7 @@ def asked_classes(spec: Asked, classes: Sequence[str]) -> list[int] | None:
         return None
     places = {label: i for i, label in enumerate(classes)}
     faults = [
-        Fault(("targets", i), "unknown_label", "No class of this model has this label.")
+        Fault(("targets", i), "unknown-label", "No class of this model has this label.")
         for i, label in enumerate(spec.targets)
         if label not in places
     ]
@@ -69,7 +69,7 @@ def refuse_foreign_method(spec: Asked, known: Collection[str], what: str) -> Non
         Invalid: the method explains something else.
     """
     if spec.method not in known:
-        fault = Fault(("method",), "unsupported_method", f"{what} are explained by: {', '.join(sorted(known))}.")
+        fault = Fault(("method",), "unsupported-method", f"{what} are explained by: {', '.join(sorted(known))}.")
         raise Invalid(f"{spec.method} does not explain {what.lower()}.", errors=[fault])
 
 
@@ -85,5 +85,5 @@ def refuse_foreign_parameters(spec: Asked, allowed: Mapping[str, frozenset[str]]
         message = f"This is not a parameter of {spec.method}."
         raise Invalid(
             "A parameter belongs to another method.",
-            errors=[Fault(("parameters", name), "foreign_parameter", message) for name in foreign],
+            errors=[Fault(("parameters", name), "foreign-parameter", message) for name in foreign],
         )

@@ -130,7 +130,7 @@ def _constant_inputs(images: Sequence[Image.Image]) -> Iterator[dict[str, str]]:
     for index, image in enumerate(images):
         if all(low == high for low, high in (band.getextrema() for band in image.split())):
             message = f"Item {index} has one colour everywhere: its map shows borders and padding, no evidence."
-            yield {"code": "constant_input", "message": message}
+            yield {"code": "constant-input", "message": message}
 
 
 def _choice(asked: list[int] | None) -> ChooseTargets:

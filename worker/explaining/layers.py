@@ -104,7 +104,7 @@ def named_layer(network: nn.Module, architecture: Architecture, name: str) -> Sp
         Invalid: no module has this name.
     """
     if not name or name not in dict(network.named_modules()):
-        fault = Fault(("parameters", "layer"), "unknown_layer", "No module of the network has this name.")
+        fault = Fault(("parameters", "layer"), "unknown-layer", "No module of the network has this name.")
         raise Invalid("The layer is unknown.", errors=[fault])
     return SpatialLayer(name, "channels_last" if architecture == "swin" else "channels_first")
 

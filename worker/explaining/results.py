@@ -124,10 +124,10 @@ def warnings_of(items: Sequence[ItemExplanation]) -> list[dict[str, str]]:
             what = f"item {index}" if target.label is None else f"item {index} for {target.label!r}"
             if target.degenerate:
                 message = f"The map of {what} is the same everywhere: it shows nothing."
-                warnings.append({"code": "degenerate_map", "message": message})
+                warnings.append({"code": "degenerate-map", "message": message})
             if target.additivity is not None and not target.additivity["passed"]:
                 message = f"The attributions of {what} do not add up to the output."
-                warnings.append({"code": "not_additive", "message": message})
+                warnings.append({"code": "not-additive", "message": message})
         if item.quality is not None and not item.quality["reliable"]:
             message = f"The map of item {index} failed its quality checks: see `quality`."
             warnings.append({"code": "unreliable", "message": message})

@@ -17,7 +17,7 @@ class Recipe:
     spec: dict[str, Any] = field(default_factory=dict)
 
 
-LINEAR = {"kind": "linear", "l2": 0.0}
+LINEAR = {"kind": "linear"}
 REGRESSION = {"problem": "tabular_regression"}
 TREES: dict[str, Any] = {"training": {"epochs": 15, "learning_rate": 0.3}, "early_stopping": None}
 CLASSES = '{"note": "text", "flag": "ignore", "score": "ignore"}'

@@ -78,7 +78,7 @@ def test_a_kernel_that_sees_no_neighbour_shows_nothing_and_says_so(trained: Trai
         (target,) = found.items[0].targets
         assert not target.attributions.any()
         assert target.degenerate
-        assert [warning["code"] for warning in found.warnings] == ["degenerate_map"]
+        assert [warning["code"] for warning in found.warnings] == ["degenerate-map"]
 
 
 FEW = {"grad_cam": {}, "shap": {"evaluations": 64}, "lime": {"samples": 64}}
@@ -89,7 +89,7 @@ def test_a_picture_of_one_colour_is_told(trained: TrainedNetwork, method: str) -
     spec = ExplanationSpec(method=method, parameters=MethodParameters.model_validate(FEW[method]))  # type: ignore[arg-type]
     pictures = [PICTURES[0], Image.new("RGB", (40, 30), (90, 120, 30))]
     found = explain_images(trained, pictures, spec, progress=quiet)
-    told = [warning["message"] for warning in found.warnings if warning["code"] == "constant_input"]
+    told = [warning["message"] for warning in found.warnings if warning["code"] == "constant-input"]
     assert [message.partition(" has ")[0] for message in told] == ["Item 1"]
 
 

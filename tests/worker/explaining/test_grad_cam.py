@@ -180,4 +180,4 @@ def test_a_class_that_nothing_supports_is_an_empty_map(untrained: TrainedNetwork
         trained, [planted(1, 0)[0]], ExplanationSpec(method="grad_cam"), progress=lambda _done, _total: None
     )
     assert found.items[0].targets[0].degenerate
-    assert [warning["code"] for warning in found.warnings] == ["degenerate_map"]
+    assert [warning["code"] for warning in found.warnings] == ["degenerate-map"]

@@ -58,10 +58,10 @@ def _asked(trained: TrainedTable, spec: Asked) -> list[int] | None:
     """The classes asked for; None for the predicted one, or the value."""
     if not isinstance(spec.targets, str) and (spec.method == "permutation" or not trained.classes):
         message = "Labels can be asked for of a classifier, by shap or lime."
-        raise Invalid("There are no labels to explain here.", errors=[Fault(("targets",), "no_labels", message)])
+        raise Invalid("There are no labels to explain here.", errors=[Fault(("targets",), "no-labels", message)])
     if spec.method == "permutation" and spec.evaluate:
         message = "Permutation importance has no attributions of single rows that could be judged."
-        raise Invalid("Permutation importance is not evaluated.", errors=[Fault(("evaluate",), "not_judged", message)])
+        raise Invalid("Permutation importance is not evaluated.", errors=[Fault(("evaluate",), "not-judged", message)])
     return asked_classes(spec, trained.classes)
 
 
@@ -81,7 +81,7 @@ def _importance(
         parameters={"repeats": measure.repeats},
         baseline=None,
         evaluations={"forward": meter.forward, "backward": 0},
-        warnings=[{"code": "unknown_targets", "message": message}] if unknown else [],
+        warnings=[{"code": "unknown-targets", "message": message}] if unknown else [],
         items=[ItemExplanation(one, [], None) for one in row_predictions(trained, question.outputs)],
         summary=summary,
     )

@@ -93,7 +93,7 @@ class Permutations:
             message = f"One order of {columns} columns and its reverse take {least} evaluations."
             raise Invalid(
                 "The budget is too small for this model's columns.",
-                errors=[Fault(("parameters", "evaluations"), "too_few_evaluations", message)],
+                errors=[Fault(("parameters", "evaluations"), "too-few-evaluations", message)],
             )
 
     def _evaluations_for(self, columns: int) -> int:

@@ -67,4 +67,4 @@ def _target(item: ItemExplanation, classes: list[str], shown: str | None) -> tup
     if len(classes) == 2 and shown in classes:
         return item.targets[0], -1.0
     message = "This label was not explained for every row."
-    raise Invalid("A label was not explained.", errors=[Fault(("label",), "unknown_label", message)])
+    raise Invalid("A label was not explained.", errors=[Fault(("label",), "unknown-label", message)])

@@ -20,8 +20,8 @@ def row_warnings(items: Sequence[ItemExplanation], found: Sequence[Sequence[RowA
             largest = float(np.abs(one.values).max(initial=0.0))
             if one.standard_error is not None and one.standard_error > MOST_ERROR * largest:
                 message = f"The standard error of {what} is more than 5 % of its largest attribution."
-                warnings.append({"code": "sampling_error", "message": message})
+                warnings.append({"code": "sampling-error", "message": message})
             if one.neighbours is not None and one.neighbours < len(one.values) + 1:
                 message = f"The surrogate of {what} has fewer perturbations near the row than columns."
-                warnings.append({"code": "few_neighbours", "message": message})
+                warnings.append({"code": "few-neighbours", "message": message})
     return warnings

@@ -22,18 +22,18 @@ def known_truth(trained: TrainedTable, truth: Truth | None) -> tuple[NDArray[np.
         Invalid: there are no targets, fewer than two, or values that are all the same.
     """
     if truth is None:
-        raise _invalid("no_targets", "permutation needs rows with their targets: name a dataset.")
+        raise _invalid("no-targets", "permutation needs rows with their targets: name a dataset.")
     if trained.problem == "tabular_regression":
         values = np.asarray(truth, dtype=np.float64)
         rows = np.flatnonzero(np.isfinite(values))
         if len(np.unique(values[rows])) < LEAST_ROWS:
-            raise _invalid("constant_target", "permutation needs rows whose targets differ.")
+            raise _invalid("constant-target", "permutation needs rows whose targets differ.")
         return rows, values[rows]
     places = {label: index for index, label in enumerate(trained.classes)}
     indices = np.array([places.get(label, -1) if label is not None else -1 for label in truth], dtype=np.int64)
     rows = np.flatnonzero(indices >= 0)
     if len(rows) < LEAST_ROWS:
-        raise _invalid("too_few_rows", "permutation needs at least two rows of this model's classes.")
+        raise _invalid("too-few-rows", "permutation needs at least two rows of this model's classes.")
     return rows, indices[rows]
 
 

@@ -111,7 +111,7 @@ def _explainer(trained: TrainedText, spec: ExplanationSpec) -> TextExplainer:
     asked = spec.parameters
     if spec.method == "shap":
         if asked.explainer not in (None, "partition"):
-            fault = Fault(("parameters", "explainer"), "unsupported_explainer", "Texts are explained by partition.")
+            fault = Fault(("parameters", "explainer"), "unsupported-explainer", "Texts are explained by partition.")
             raise Invalid("The explainer does not explain texts.", errors=[fault])
         return TextPartition(asked)
     if spec.method == "lime":
@@ -123,7 +123,7 @@ def _explainer(trained: TrainedText, spec: ExplanationSpec) -> TextExplainer:
 
 def _refuse_empty(trained: TrainedText, texts: Sequence[str]) -> None:
     faults = [
-        Fault(("inputs", i), "empty_text", "The text has no word that the network reads.")
+        Fault(("inputs", i), "empty-text", "The text has no word that the network reads.")
         for i, text in enumerate(texts)
         if not words_of(text, trained.encode([text]).offsets[0])
     ]

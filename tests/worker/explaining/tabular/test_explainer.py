@@ -177,7 +177,7 @@ def test_attributions_turned_around_would_not_be_reliable(monkeypatch: pytest.Mo
     bad = explain(trained, row, evaluate=True)
     assert bad.items[0].quality is not None
     assert not bad.items[0].quality["reliable"]
-    assert {"unreliable", "not_additive"} <= {warning["code"] for warning in bad.warnings}
+    assert {"unreliable", "not-additive"} <= {warning["code"] for warning in bad.warnings}
 
 
 def test_a_model_that_does_not_care_is_degenerate() -> None:
@@ -187,4 +187,4 @@ def test_a_model_that_does_not_care_is_degenerate() -> None:
     assert target.base_value == 7.0
     assert found.items[0].quality is not None
     assert not found.items[0].quality["reliable"]
-    assert {warning["code"] for warning in found.warnings} == {"degenerate_map", "unreliable"}
+    assert {warning["code"] for warning in found.warnings} == {"degenerate-map", "unreliable"}

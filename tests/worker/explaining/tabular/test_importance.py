@@ -73,7 +73,7 @@ def test_rows_without_a_known_target_are_left_out() -> None:
     some = [None, "maybe", *labels[2:]]
     found = explain(trained, table, "permutation", truth=some)
     assert found.summary == explain(trained, table.take(np.arange(2, 200)), "permutation", truth=labels[2:]).summary
-    assert [warning["code"] for warning in found.warnings] == ["unknown_targets"]
+    assert [warning["code"] for warning in found.warnings] == ["unknown-targets"]
     assert found.warnings[0]["message"].startswith("2 rows")
 
 

@@ -104,5 +104,5 @@ def test_perturbations_follow_the_background() -> None:
 def test_a_row_far_from_everything_is_warned_of() -> None:
     row = COLUMNS[:1] + 1e4
     found = explain(written(lambda x: x @ COEFFICIENTS, COLUMNS), numbers(row), "lime")
-    assert "few_neighbours" in {warning["code"] for warning in found.warnings}
+    assert "few-neighbours" in {warning["code"] for warning in found.warnings}
     assert not explain(written(lambda x: x @ COEFFICIENTS, COLUMNS), TABLE.take([0]), "lime").warnings
