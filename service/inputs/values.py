@@ -83,12 +83,12 @@ def _sent(asked: Asked, modality: Modality) -> tuple[Place, Sequence[Any]]:
 def _faults_of_text(value: Any) -> list[tuple[str, str]]:
     if not isinstance(value, str):
         return [("text", "this is not a text")]
-    if not any(sign.isprintable() and not sign.isspace() for sign in value):
-        return [("empty-text", "the text is empty, or of invisible characters only")]
     try:
         size = len(value.encode())
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape
         return [("text", "this is not Unicode")]
+    if not any(sign.isprintable() and not sign.isspace() for sign in value):
+        return [("empty-text", "the text is empty, or of invisible characters only")]
     return [] if size <= MAX_TEXT_BYTES else [("too-long", f"at most {MAX_TEXT_BYTES} bytes")]
 
 
