@@ -94,7 +94,7 @@ def measure_judging(store: Store, pruner: str, repeats: int) -> float:
         last = work.trials.of(job_id)[-1]
         last.state, last.metrics = "running", None
         work.session.query(EpochRow).filter(EpochRow.trial_id == last.id, EpochRow.epoch > 20).delete()
-    assignment = Assignment(job_id, 100, spec, {}, "", "", 0.0, 1.0)
+    assignment = Assignment(job_id, 100, spec, {}, "", 0.0, 1.0)
 
     def judge() -> None:
         with store.read() as work:

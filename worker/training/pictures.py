@@ -36,5 +36,5 @@ def draw_trial(documents: Mapping[str, Document]) -> dict[str, bytes]:
 def _saved(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else None
-    figure.savefig(buffer, format=kind, dpi=144, metadata=metadata)
+    figure.savefig(buffer, format=kind, dpi=144, bbox_inches="tight", metadata=metadata)
     return buffer.getvalue()

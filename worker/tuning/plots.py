@@ -72,7 +72,8 @@ def coordinates_figure(document: Document) -> Figure:
     Args:
         document: as `parallel_coordinate.json`.
     """
-    lines = sorted(document["trials"], key=lambda line: line["value"], reverse=document["direction"] == "minimize")
+    sign = 1.0 if document["direction"] == "minimize" else -1.0
+    lines = sorted(document["trials"], key=lambda line: (sign * line["value"], line["number"]), reverse=True)
     points = [[*(line["params"][axis["path"]] for axis in document["axes"]), line["value"]] for line in lines]
     wide = _is_wide([line["value"] for line in lines])
     described = [*document["axes"], {"path": document["metric"].replace("_", " "), "log": wide, "choices": None}]
@@ -92,7 +93,7 @@ def coordinates_figure(document: Document) -> Figure:
         _draw_scale(axes, place, scale)
     names = [_name(axis["path"]) for axis in described]
     axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 8 else 0)
-    axes.set(xlim=(-0.25, len(scales) - 0.6), ylim=(-0.03, 1.03), yticks=[])
+    axes.set(xlim=(-0.25, len(scales) - 0.7), ylim=(-0.03, 1.03), yticks=[])
     axes.tick_params(axis="x", length=0, pad=8)
     axes.spines[:].set_visible(False)
     best = f"the better the darker; orange: trial {lines[-1]['number']}, the best"

@@ -17,7 +17,7 @@ from worker.runtime.judging import is_beaten
 from worker.runtime.messages import GaveUp, Report
 from worker.runtime.trials import TrialRun
 
-MEDIAN = {"trials": 20, "parallel": 1, "pruner": "median"}
+MEDIAN = {"trials": 20, "parallel": 1, "pruner": "median", "training": {"epochs": 20}}
 
 
 def epoch(number: int, loss: float) -> dict[str, Any]:

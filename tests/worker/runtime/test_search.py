@@ -4,16 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from service.specs.points import early_params
 from service.specs.search_space import Params
 from service.store import Store
 from service.store.engine import now_seconds
-from service.store.tables import ArtifactRow, JobRow
+from service.store.tables import ArtifactRow, JobRow, TrialRow
 from tests.searches import SPACE, search_spec
 from tests.worker.runtime.searching import PROBLEM, RANDOM, add_search, claim, end, job_of, run, states, step
 from worker.runtime.advance import Drawn, Proposed, Step
+from worker.runtime.search import read_records
 from worker.tuning.records import Proposal
 
 
@@ -217,3 +218,34 @@ def test_curves_are_read_as_they_are_needed(store: Store) -> None:
         assert work.trials.last_values("job_1", "validation_loss", "pruned") == {1: (3, 0.3)}
         tally = work.trials.tallies(["job_1", "job_none"])["job_1"]
     assert (tally.finished, tally.mean_seconds, tally.epochs) == (2, 3.0, 0)
+
+
+def test_a_sampler_reads_any_number_of_trials_in_the_same_statements(store: Store) -> None:
+    add_search(store, trials=100)
+    count = 0
+
+    def counted(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    def statements() -> int:
+        nonlocal count
+        count = 0
+        with store.read() as work:
+            records = read_records(work, "job_1", search_spec(**RANDOM))
+        assert records[-1].params == {"training.learning_rate": float(len(records))}
+        return count
+
+    event.listen(store.engine, "before_cursor_execute", counted)
+    try:
+        found = []
+        for upto in (5, 100):
+            with store.work() as work:
+                for number in range(len(work.trials.of("job_1")), upto):
+                    params = {"training.learning_rate": float(number + 1)}
+                    row = TrialRow(id=f"trl_{number}", job_id="job_1", number=number, state="pruned", params=params)
+                    work.trials.add(row)
+            found.append(statements())
+    finally:
+        event.remove(store.engine, "before_cursor_execute", counted)
+    assert 0 < found[0] == found[1]

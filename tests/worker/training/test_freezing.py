@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from service.specs.backbones import CATALOGUE
+from service.specs.base import rule_in_words
 from service.specs.jobs import BackboneSpec
 from tests.worker.backbones.networks import IMAGES
 from tests.worker.training.orders import order, spec
@@ -67,6 +68,7 @@ def test_the_catalogue_knows_who_has_batch_norm(name: str) -> None:
     "asked", [{"name": "resnet18", "stochastic_depth": 0.1}, {"name": "vgg11", "batch_norm": "frozen"}]
 )
 def test_what_a_backbone_cannot_do_is_refused_by_name(asked: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=f"{list(asked)[1]}: {asked['name']} has no"):
+    with pytest.raises(ValidationError, match=f"{asked['name']} has no") as refused:
         BackboneSpec.model_validate(asked)
+    assert rule_in_words(refused.value.errors()[0]).startswith(f"{list(asked)[1]}: ")
     BackboneSpec.model_validate(asked | {"name": "efficientnet_b0"})

@@ -9,6 +9,7 @@ import pytest
 from service.specs.points import random_point
 from tests.searches import loss, search_spec
 from worker.tuning.pictures import draw_search
+from worker.tuning.plots import coordinates_figure, history_figure
 from worker.tuning.records import Record
 
 RATE_ONLY = {
@@ -64,3 +65,36 @@ def test_the_figures_behind_them() -> None:
 def test_what_the_search_does_not_suffice_for_is_left_out(records: list[Record], names: set[str]) -> None:
     files = draw_search(search_spec(RATE_ONLY), records)
     assert {name.partition(".")[0] for name in files} == names
+
+
+def test_of_equals_the_first_is_shown_as_the_best_and_choices_are_ticks() -> None:
+    document = {
+        "metric": "validation_loss",
+        "direction": "minimize",
+        "axes": [
+            {"path": "training.batch_size", "log": False, "choices": [16, 32, 64]},
+            {"path": "training.learning_rate", "log": True, "choices": None},
+        ],
+        "trials": [
+            {"number": number, "value": value, "params": {"training.batch_size": size, "training.learning_rate": rate}}
+            for number, value, size, rate in [(0, 0.5, 16, 0.1), (1, 0.2, 64, 0.01), (2, 0.2, 32, 0.001)]
+        ],
+    }
+    [axes] = coordinates_figure(document).axes
+    assert "trial 1, the best" in axes.get_title("left")
+    best = next(line for line in axes.lines if line.get_linewidth() > 2)
+    assert list(best.get_ydata()) == pytest.approx([1.0, 0.5, 0.0])
+    assert {"16", "32", "64"} <= {text.get_text() for text in axes.texts}
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    assert names == ["training.batch_size", "training.learning_rate", "validation loss"]
+
+
+@pytest.mark.parametrize(("worst", "scale"), [(3.0, "linear"), (300.0, "log")])
+def test_one_bad_trial_does_not_flatten_the_history(worst: float, scale: str) -> None:
+    trials = [
+        {"number": 0, "value": 1.0, "best_value": 1.0, "last_value": None},
+        {"number": 1, "value": None, "best_value": 1.0, "last_value": worst},
+        {"number": 2, "value": 0.5, "best_value": 0.5, "last_value": None},
+    ]
+    figure = history_figure({"metric": "validation_loss", "direction": "minimize", "trials": trials})
+    assert figure.axes[0].get_yscale() == scale

@@ -85,7 +85,7 @@ OTHERS = [done(number, number / 10) for number in range(9)]
         ([Record(n, "failed", curve=other.curve) for n, other in enumerate(OTHERS)] + [BAD], 9, "hyperband", False),
         ([*OTHERS, Record(9, "running", curve={1: 9.0})], 9, "median", False),
         ([*OTHERS, Record(9, "running", curve={1: 9.0, 2: 9.0})], 9, "median", True),
-        ([*OTHERS, Record(9, "running", curve=dict.fromkeys(range(1, 31), 9.0))], 9, "median", False),
+        ([*OTHERS, Record(9, "running", curve=dict.fromkeys(range(1, 21), 9.0))], 9, "median", False),
         ([*OTHERS, Record(9, "running", curve={1: 0.1, 2: 9.0, 3: 9.0})], 9, "median", False),
     ],
     ids=["worse", "not-among-the-best", "no-pruner", "the-baseline", "the-only-candidate", "first-epoch",
@@ -94,4 +94,20 @@ OTHERS = [done(number, number / 10) for number in range(9)]
 def test_who_is_spared(records: list[Record], number: int, pruner: str, decision: bool) -> None:
     tuning = search_spec(pruner=pruner).tuning
     assert tuning is not None
-    assert should_prune(tuning, records, number, epochs=30) is decision
+    assert should_prune(tuning, records, number, epochs=20) is decision
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(1, 1), (5, 1), (18, 1), (19, 2), (99, 10)])
+@pytest.mark.parametrize("pruner", ["median", "percentile"])
+def test_the_first_tenth_is_not_judged(pruner: str, epochs: int, first: int) -> None:
+    tuning = search_spec(pruner=pruner).tuning
+    assert tuning is not None
+    others = [Record(number, "succeeded", value=0.1, curve=dict.fromkeys(range(1, 101), 0.1)) for number in range(9)]
+    judged = [
+        epoch
+        for epoch in range(1, epochs + 1)
+        if should_prune(
+            tuning, [*others, Record(9, "running", curve=dict.fromkeys(range(1, epoch + 1), 9.0))], 9, epochs=epochs + 1
+        )
+    ]
+    assert judged == [*range(first, epochs + 1)]
