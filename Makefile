@@ -16,7 +16,7 @@ export OMP_WAIT_POLICY ?= active
 export GOMP_SPINCOUNT ?= 1000
 export KMP_BLOCKTIME ?= 1
 
-.PHONY: help demo up install test check lint format benchmarks fuzz hashes sbom clean
+.PHONY: help demo up install test faults check lint format benchmarks fuzz hashes sbom clean
 
 help:  ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,9 @@ up: $(STAMP)  ## Serves on http://127.0.0.1:8000 until Ctrl-C
 	@exec $(BIN)/tunelens up
 
 install: $(STAMP)  ## Creates .venv with everything in it
+
+faults: $(STAMP)  ## The tests that kill, freeze and starve processes, part of `make test`
+	@$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
 test: $(STAMP)  ## The whole suite
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from client.commands import asking, datasets, jobs, models, serving
+from client.commands import asking, datasets, doctor, jobs, models, serving
 from client.commands.options import DEFAULT_DATA_DIR, Connection, DataDir
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.command()(serving.up)
 app.command()(serving.demo)
+app.command()(doctor.doctor)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(jobs.app, name="jobs")
 app.command()(models.models)

@@ -50,3 +50,11 @@ def test_logs_are_objects_that_name_requests_and_trials_and_no_secret(deployed: 
     trials = [line for line in lines if line["message"].startswith("trial over")]
     assert trials
     assert all(line["job_id"].startswith("job_") and line["trial"] == 0 for line in trials)
+
+
+def test_the_doctor_finds_nothing_wrong(deployed: Deployment) -> None:
+    examined = deployed.run("api", ["python", "-m", "service.doctor", "--json"])
+    findings = [json.loads(line) for line in examined.stdout.splitlines()]
+    assert {finding["level"] for finding in findings} <= {"well", "look"}, examined.stdout
+    assert {finding["part"] for finding in findings} >= {"secrets", "schema", "broker", "artifacts", "workers"}
+    assert examined.returncode == 0

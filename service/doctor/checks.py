@@ -1,0 +1,155 @@
+"""The examinations, in the order in which trouble spreads."""
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator, Sequence
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.doctor.findings import Check, Finding, Patient
+from service.errors import ArtifactCorrupt
+from service.specs.tasks import QUEUES
+from service.store.engine import now_seconds
+from service.store.leases import LeasedRows
+from service.store.migrate import alembic_config
+from service.sweeper import ABANDONED_SECONDS
+from service.weak_secrets import weak_secrets
+
+LEASED = ("trials", "datasets", "predictions", "explanations", "exports")
+SEEN_SECONDS = 30.0
+LONG_WAIT_SECONDS = 600.0
+SKEW_SECONDS = 30.0
+LITTLE_BYTES = 2 * 1024**3
+PROBE = b"tunelens doctor\n" * 64
+
+
+def examine(patient: Patient) -> list[Finding]:
+    """All that can be found; what needs the database is left out when it does not answer."""
+    found = [finding for check in WITHOUT_DATABASE for finding in check(patient)]
+    if any(finding.level == "wrong" for finding in found if finding.part in ("database", "schema")):
+        return found
+    return found + [finding for check in WITH_DATABASE for finding in check(patient)]
+
+
+def secrets(patient: Patient) -> Iterator[Finding]:
+    """Could a stranger guess one; can others of this machine read one."""
+    weak = weak_secrets(patient.settings)
+    for sentence in weak:
+        yield Finding("secrets", "wrong", sentence, "Make one with `openssl rand -hex 24`.")
+    key_file = patient.settings.data_dir / "admin.key"
+    if key_file.exists() and stat.S_IMODE(key_file.stat().st_mode) & 0o077:
+        weak.append(str(key_file))
+        yield Finding("secrets", "wrong", f"Others can read {key_file}.", f"chmod 600 {key_file}")
+    if not weak:
+        yield Finding("secrets", "well", "None is weak, none lies open.")
+
+
+def disk(patient: Patient) -> Iterator[Finding]:
+    """Is the data directory writable, and is there room."""
+    folder = patient.settings.data_dir
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        yield Finding("disk", "wrong", f"{folder} cannot be written to.", "Set TUNELENS_DATA_DIR, or its owner.")
+        return
+    free = shutil.disk_usage(folder).free
+    says = f"{free / 1024**3:.1f} GiB are free at {folder}."
+    if free < LITTLE_BYTES:
+        yield Finding("disk", "look", says, "Trials fail when it is full; lower TUNELENS_CACHE_BYTES or make room.")
+    else:
+        yield Finding("disk", "well", says)
+
+
+def database(patient: Patient) -> Iterator[Finding]:
+    """Does it answer, does its clock agree with ours, is its schema the newest."""
+    engine = patient.store.engine
+    try:
+        with engine.connect() as connection:
+            skew = float(connection.execute(select(now_seconds())).scalar_one()) - time.time()
+            current = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as error:
+        says = f"It does not answer: {type(error).__name__}."
+        yield Finding("database", "wrong", says, "See that DATABASE_URL is right and the server runs.")
+        return
+    yield Finding("database", "well", f"{engine.dialect.name} answers.")
+    if abs(skew) > SKEW_SECONDS:
+        says = f"The database's clock is {skew:+.0f} s from this machine's."
+        yield Finding("clock", "look", says, "Leases bear it; times in logs and answers do not agree. Use NTP.")
+    newest = ScriptDirectory.from_config(alembic_config(engine)).get_current_head()
+    if current == newest:
+        yield Finding("schema", "well", f"It is the newest, {newest}.")
+    else:
+        says = f"It is at {current or 'nothing'}; this release needs {newest}."
+        yield Finding("schema", "wrong", says, "python -m service.store.migrate")
+
+
+def broker(patient: Patient) -> Iterator[Finding]:
+    """Does it answer."""
+    if patient.nudges.broker_answers():
+        yield Finding("broker", "well", "It answers.")
+        return
+    says = "It does not answer; accepted work is kept and waits."
+    yield Finding("broker", "wrong", says, "See that BROKER_URL is right and the server runs.")
+
+
+def artifacts(patient: Patient) -> Iterator[Finding]:
+    """Do bytes come back as they were; how many belong to nobody."""
+    kept = patient.store.artifacts
+    try:
+        probe = kept.write(PROBE, "text/plain")
+        same = kept.read_bytes(probe) == PROBE
+        kept.delete([probe])
+    except (OSError, SQLAlchemyError, ArtifactCorrupt, ImportError) as error:
+        says = f"They cannot be written and read: {type(error).__name__}."
+        yield Finding("artifacts", "wrong", says, "See that ARTIFACTS_URL is right and may be written to.")
+        return
+    if not same:
+        yield Finding("artifacts", "wrong", "What is read is not what was written.", "Do not trust this storage.")
+        return
+    with patient.store.read() as work:
+        left = work.artifacts.unowned(ABANDONED_SECONDS + 10 * patient.settings.sweep_seconds)
+    if left:
+        size = sum(artifact.size_bytes for artifact in left) / 1024**2
+        says = f"{len(left)} belong to nobody and are still there ({size:.1f} MiB)."
+        yield Finding("artifacts", "look", says, "The API and the control workers sweep them; see whether they run.")
+    else:
+        yield Finding("artifacts", "well", "They can be written and read; none is left over.")
+
+
+def workers(patient: Patient) -> Iterator[Finding]:
+    """Does every queue have one."""
+    with patient.store.read() as work:
+        queues_of = [queues for queues, _ in work.workers.figures(SEEN_SECONDS).values()]
+    for queue in QUEUES:
+        count = sum(queue in queues for queues in queues_of)
+        if count:
+            yield Finding("workers", "well", f"{count} for `{queue}`.")
+        else:
+            says = f"None for `{queue}` was seen in the last {SEEN_SECONDS:.0f} s."
+            yield Finding("workers", "wrong", says, f"python -m worker {queue}")
+
+
+def queues(patient: Patient) -> Iterator[Finding]:
+    """Does anything wait for long, or hang on a worker that is gone."""
+    calm = True
+    for kind in LEASED:
+        with patient.store.read() as work:
+            rows: LeasedRows = getattr(work, kind).leases
+            tally = rows.tally()
+        if tally.expired:
+            calm = False
+            says = f"{tally.expired} {kind} hang on workers that do not renew their leases."
+            yield Finding("queues", "look", says, "A sweeper takes them back in a minute; see whether the API runs.")
+        if tally.waiting and tally.oldest_seconds > LONG_WAIT_SECONDS:
+            calm = False
+            says = f"{tally.waiting} {kind} wait, the first for {tally.oldest_seconds / 60:.0f} minutes."
+            yield Finding("queues", "look", says, "More workers take more at once.")
+    if calm:
+        yield Finding("queues", "well", "Nothing waits for long, nothing hangs.")
+
+
+WITHOUT_DATABASE: Sequence[Check] = (secrets, disk, database, broker)
+WITH_DATABASE: Sequence[Check] = (artifacts, workers, queues)
