@@ -76,7 +76,7 @@ sbom: $(STAMP)  ## Writes what is installed, as CycloneDX, and its licences to d
 	ls dist/sbom.cdx.json dist/licences.csv
 
 clean:  ## Removes .venv, caches and the demo's output; leaves data/ alone
-	@rm -rf $(VENV) demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # First what is pinned, whose hashes must be those of hashes.txt; then what PyTorch brings along for its own build.

@@ -75,16 +75,13 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
     app.state.rates = Rates(settings.rate_requests, settings.rate_window_seconds, time.monotonic)
     app.state.streams = Slots(settings.max_streams)
     install_handlers(app)
-    root = APIRouter(
-        prefix="/v1",
-        dependencies=[Depends(HTTPBearer(scheme_name="key", auto_error=False)), Depends(known_caller)],
-        responses=error_docs(*ANYWHERE),
-    )
+    door = [Depends(HTTPBearer(scheme_name="key", auto_error=False)), Depends(known_caller)]
+    root = APIRouter(prefix="/v1")
     for router in FEATURES:
         root.include_router(router)
-    app.include_router(root)
+    for guarded in (root, metrics_routes.router):
+        app.include_router(guarded, dependencies=door, responses=error_docs(*ANYWHERE))
     app.include_router(health_routes.router)
-    app.include_router(metrics_routes.router)
     app.add_middleware(RequestFrame, settings=settings, clock=time.monotonic, traffic=app.state.traffic)
     return app
 

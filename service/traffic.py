@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry, Histogram
 
 log = logging.getLogger(__name__)
 NO_ROUTE = "none"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Any other word is the client's own: as a label it would be told, and never end."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 QUIET = ("/healthz", "/readyz", "/metrics")
 """Asked every few seconds by machines; counted, and not told."""
@@ -28,7 +30,8 @@ class Traffic:
     def note(self, scope: Any, status: int, seconds: float) -> None:
         """One request is over; `scope` is ASGI's. Its path is the client's to choose, so the route stands for it."""
         route = getattr(scope.get("route"), "path_format", None) or NO_ROUTE
-        method = scope["method"] if route != NO_ROUTE else "any"
+        known = route != NO_ROUTE and scope["method"] in METHODS
+        method = scope["method"] if known else "any"
         self._seconds.labels(method, route, str(status)).observe(seconds)
         if route not in QUIET:
             figures = {"method": method, "route": route, "status": status, "seconds": round(seconds, 4)}

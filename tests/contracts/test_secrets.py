@@ -100,6 +100,26 @@ def test_s11_what_is_taken_is_not_logged_nor_told_in_events(api: Api, logged: Ca
     assert CANARY not in logged()
 
 
+def test_s11_figures_repeat_nothing(make_api: Callable[..., Api], logged: Callable[[], str]) -> None:
+    """Labels are routes and methods of the document: neither paths nor methods that a client makes up."""
+    operator = "operator-" + "abcdefghij" * 3
+    api = make_api(admin_key=operator)
+    refusals(api)
+    acceptances(api)
+    for method, path in (
+        (CANARY.upper(), "/v1/jobs"),
+        ("GET", f"/{CANARY}"),
+        (CANARY, "/healthz"),
+        (CANARY, "/metrics"),
+    ):
+        assert api.call(method, path).status_code in (404, 405)
+    figures = api.call("GET", "/metrics", key=operator)
+    assert figures.status_code == 200
+    assert 'route="/jobs"' in figures.text
+    assert CANARY not in figures.text.lower()
+    assert CANARY not in logged().lower()
+
+
 def test_s11_failures_are_logged_without_what_was_sent(
     make_api: Callable[..., Api], logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 def run(target: Served, *options: str) -> subprocess.CompletedProcess[str]:
     """One run of schemathesis with an admin key; its report is in `stdout`."""
-    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"]
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", "--checks", "all"]
     command += [f"{target.url}/openapi.json", "--header", f"Authorization: Bearer {target.project.admin_key}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "FUZZ_IDS": json.dumps(target.project.ids)}
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=ROOT, env=environment)

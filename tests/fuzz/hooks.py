@@ -1,6 +1,7 @@
 """Hooks of schemathesis: requests that are meant to be right name what exists, half of the time.
 
-Without them most requests would end at an unknown id. `FUZZ_IDS` holds the ids, as JSON.
+Without them most requests would end at an unknown id. `FUZZ_IDS` holds the ids, as JSON. Chains of requests keep the
+ids in their paths: they are about what they made themselves.
 """
 
 import json
@@ -19,7 +20,8 @@ def before_call(context: Any, case: Any, **kwargs: Any) -> None:
     case_is_right = case.meta is not None and case.meta.generation.mode.value == "positive"
     if not case_is_right or case.method == "DELETE" or sum(case.id.encode()) % 2:
         return
-    for name in IDS.keys() & (case.path_parameters or {}).keys():
+    is_chain = case.meta.phase.name.value == "stateful"
+    for name in set() if is_chain else IDS.keys() & (case.path_parameters or {}).keys():
         case.path_parameters[name] = IDS[name]
     if isinstance(case.body, dict):
         if "dataset_id" in case.body:
