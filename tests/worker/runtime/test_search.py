@@ -46,7 +46,7 @@ def test_only_the_best_so_far_keeps_its_weights(store: Store) -> None:
 
 def test_a_job_fails_only_if_no_trial_succeeds_and_says_why_the_first_failed(store: Store) -> None:
     add_search(store, trials=3)
-    job = run(store, "failed", "failed", "failed")
+    job = run(store, *["failed"] * 3)
     assert (job.state, job.problem) == ("failed", PROBLEM | {"detail": "trl_0"})
 
 
@@ -222,19 +222,17 @@ def test_curves_are_read_as_they_are_needed(store: Store) -> None:
 
 def test_a_sampler_reads_any_number_of_trials_in_the_same_statements(store: Store) -> None:
     add_search(store, trials=100)
-    count = 0
+    seen: list[object] = []
 
-    def counted(*_: object) -> None:
-        nonlocal count
-        count += 1
+    def counted(*executed: object) -> None:
+        seen.append(executed[2])
 
     def statements() -> int:
-        nonlocal count
-        count = 0
+        seen.clear()
         with store.read() as work:
             records = read_records(work, "job_1", search_spec(**RANDOM))
         assert records[-1].params == {"training.learning_rate": float(len(records))}
-        return count
+        return len(seen)
 
     event.listen(store.engine, "before_cursor_execute", counted)
     try:
