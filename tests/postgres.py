@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -46,6 +47,7 @@ class PostgresServer:
 
     folder: Path
     port: int
+    command: list[str]
     process: subprocess.Popen[bytes]
     _returned: list[str] = field(default_factory=list)
     _newest: list[tuple[object, ...]] = field(default_factory=list)
@@ -64,12 +66,22 @@ class PostgresServer:
         init = [*become, str(tools / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
         subprocess.run(init, check=True, capture_output=True, cwd=folder)
         port = free_port()
-        run = [*become, str(tools / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
-        run += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]
-        process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
-        server = cls(folder, port, process)
+        command = [*become, str(tools / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]
+        server = cls(folder, port, command, _run(command, folder))
         server._wait()
         return server
+
+    def crash(self) -> None:
+        """Every connection breaks at once; nothing that was committed is lost."""
+        server = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(server, signal.SIGQUIT)  # not to `runuser`, which would keep it for itself
+        self.process.wait(30)
+
+    def start_again(self) -> None:
+        """After a crash; it recovers from its log first."""
+        self.process = _run(self.command, self.folder)
+        self._wait()
 
     def create_database(self, owner: str = "postgres") -> str:
         """The URL of a fresh, empty database; the account is made if there is none."""
@@ -117,6 +129,10 @@ class PostgresServer:
             except psycopg.OperationalError:
                 time.sleep(0.05)
         raise RuntimeError("PostgreSQL did not start")
+
+
+def _run(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
 
 
 def _tables(connection: psycopg.Connection) -> list[str]:

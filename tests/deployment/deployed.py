@@ -126,6 +126,14 @@ class Deployment:
             assert child.is_alive, f"{child.title} {child.how_it_ended()}:\n{child.log_tail()}"
         return self.is_ready()
 
+    def another(self, name: str) -> Child:
+        """One more process of a service, with the same folder, as `--scale` has it; the caller's to end."""
+        child = Child(
+            name, self.command(name), self.folder / f"{name}.log", self.environment(name), lambda _ended: None
+        )
+        child.start()
+        return child
+
     def _child(self, name: str) -> Child:
         return Child(
             name, self.command(name), self.folder / f"{name}.log", self.environment(name), self.supervisor.report

@@ -62,7 +62,7 @@ def test_nothing_of_what_is_deleted_stays_anywhere(deployed: Deployment) -> None
             f"/v1/models/{job['model_id']}/explanations",
             files={"file": (f"{CANARY}.png", picture)},
             data={"spec": '{"method": "grad_cam"}'},
-            headers={"Prefer": "wait=60", "Idempotency-Key": CANARY},
+            headers={"Prefer": "wait=60", "Idempotency-Key": "once"},
         )
         assert asked.status_code == 200, asked.text
         kept = places(deployed)

@@ -154,7 +154,7 @@ class TrialRun:
     def _conclude(self, ending: Ending) -> None:
         match ending:
             case Done(result):
-                self._succeed(result)
+                self._store_and_succeed(result)
             case Failed(problem):
                 self._finish("failed", problem=problem)
             case Crashed(reason):
@@ -164,14 +164,27 @@ class TrialRun:
                     self._await_child()
                 self._give_back()
 
-    def _succeed(self, outcome: TrialOutcome) -> None:
-        """Keeps the files, then the rows: success is recorded once every byte is stored."""
+    def _store_and_succeed(self, outcome: TrialOutcome) -> None:
+        """Success is recorded once every byte is stored; where that fails, the trial is tried again."""
+        try:
+            stored = self._stored(outcome)
+        except OSError as error:
+            log.exception("the results of trial %s cannot be stored", self.lease.row_id)
+            is_full = error.errno in DISK_FULL_ERRNOS
+            self._charge(f"The results could not be stored{': the storage is full' if is_full else ''}.")
+        else:
+            self._succeed(outcome, stored)
+
+    def _stored(self, outcome: TrialOutcome) -> dict[str, Artifact]:
         stored: dict[str, Artifact] = {}
         with self.runtime.store.read() as work:
             kept = [] if is_beaten(work, self._task, outcome.metrics) else outcome.files
         for file in kept:
             with file.path.open("rb") as source:
                 stored[file.name] = self.runtime.store.artifacts.write(source, file.media_type)
+        return stored
+
+    def _succeed(self, outcome: TrialOutcome, stored: dict[str, Artifact]) -> None:
         config = _config_of(outcome)
         with self.runtime.store.work() as work:
             work.artifacts.attach(stored, self.lease.row_id)

@@ -53,6 +53,12 @@ def run_out_of_memory(payload: object, reporter: Reporter) -> None:
     raise MemoryError
 
 
+def fill_the_disk(payload: str, reporter: Reporter) -> None:
+    """`/dev/full` answers as a full disk does."""
+    with open("/dev/full", "w") as file:
+        file.write("x" * 100_000)
+
+
 def wait_for_stop(payload: str, reporter: Reporter) -> None:
     """Writes its process id, then its grandchild's; stops when asked."""
     grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

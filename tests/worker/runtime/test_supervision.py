@@ -82,6 +82,12 @@ def test_too_little_memory_is_a_problem_not_a_crash() -> None:
     assert ending.problem["type"] == "/problems/resource-exhausted"
 
 
+def test_a_full_disk_is_a_problem_not_a_crash() -> None:
+    ending = supervise(children.fill_the_disk)
+    assert isinstance(ending, Failed)
+    assert (ending.problem["type"], ending.problem["detail"]) == ("/problems/resource-exhausted", "The disk is full.")
+
+
 def test_news_of_a_wish_is_followed_at_once(tmp_path: Path) -> None:
     """The heart beats once in an hour; it is the news that has it look."""
     watch = replace(WATCH, heartbeat_seconds=3600.0)

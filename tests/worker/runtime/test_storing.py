@@ -1,0 +1,65 @@
+"""Results that cannot be stored: nothing is said to have succeeded, and the trial is tried again, not for ever."""
+
+from pathlib import Path
+
+import pytest
+
+from service.store import Store
+from service.store.tables import ArtifactRow, TrialRow
+from tests.worker.runtime.searching import add_search
+from tests.worker.runtime.test_pruned_trials import begun
+from worker.runtime.messages import Done
+from worker.runtime.trials import TrialRun
+from worker.training.order import OutputFile, TrialOutcome
+
+
+def outcome(folder: Path) -> TrialOutcome:
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    files = [
+        OutputFile("config.json", "application/json", folder / "config.json"),
+        OutputFile("model.safetensors", "application/octet-stream", folder / "model.safetensors"),
+    ]
+    metrics: dict[str, object] = {"validation": {"loss": 0.5}, "test": {"loss": 0.5}, "baseline": {}}
+    return TrialOutcome(1, "epochs", metrics, ["a", "b"], "CPU", {}, files)
+
+
+@pytest.fixture
+def blocked(tmp_path: Path) -> Path:
+    """A file where the storage wants a folder."""
+    place = tmp_path / "artifacts"
+    place.touch()
+    return place
+
+
+def concluded(store: Store, folder: Path, blocked: Path) -> TrialRow:
+    """The trial after one more run has tried to store its results."""
+    kept_elsewhere = Store(store.engine.url.render_as_string(hide_password=False), f"file://{blocked}")
+    run: TrialRun = begun(kept_elsewhere, folder)
+    run._conclude(Done(outcome(folder)))
+    with store.read() as work:
+        trial = work.trials.get(run.lease.row_id)
+    kept_elsewhere.close()
+    return trial
+
+
+def test_it_is_stored_at_the_next_attempt(store: Store, tmp_path: Path, blocked: Path) -> None:
+    add_search(store, trials=1)
+    trial = concluded(store, tmp_path, blocked)
+    assert (trial.state, trial.attempt, trial.metrics) == ("queued", 1, None)
+    blocked.unlink()
+    trial = concluded(store, tmp_path, blocked)
+    assert (trial.state, trial.attempt) == ("succeeded", 1)
+    with store.read() as work:
+        owned = [row.name for row in work.session.query(ArtifactRow).filter(ArtifactRow.owner_id.is_not(None))]
+    assert {"config.json", "model.safetensors"} <= set(owned)
+
+
+def test_it_is_given_up_after_three_attempts(store: Store, tmp_path: Path, blocked: Path) -> None:
+    add_search(store, trials=1)
+    states = [concluded(store, tmp_path, blocked).state for _ in range(3)]
+    assert states == ["queued", "queued", "failed"]
+    with store.read() as work:
+        problem = work.trials.get("trl_0").problem
+    assert problem is not None
+    assert (problem["type"], problem["detail"]) == ("/problems/worker-lost", "The results could not be stored.")
