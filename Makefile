@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # PYTHON=/path/to/python3.12 chooses the interpreter; otherwise the first usable one is taken.
 PYTHON ?=
+# How many tests run at once.
+JOBS ?= 2
 
 # Several processes share the cores here; OpenMP threads spin for a short time while they wait, as in the workers.
 export OMP_WAIT_POLICY ?= active
@@ -32,8 +34,8 @@ install: $(STAMP)  ## Creates .venv with everything in it
 faults: $(STAMP)  ## The tests that kill, freeze and starve processes, part of `make test`
 	@$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
-test: $(STAMP)  ## The whole suite
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(STAMP)  ## The whole suite, in JOBS processes side by side
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 check: $(STAMP)  ## What CI checks besides the tests: style, types, import floors, migrations, module sizes
 	@echo "ruff";          $(BIN)/ruff check .
