@@ -62,5 +62,6 @@ def set_up_logging(log_format: Format) -> None:
     for name in UVICORN:
         logger = logging.getLogger(name)
         logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
         logger.propagate = True
     logging.captureWarnings(True)

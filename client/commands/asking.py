@@ -85,6 +85,8 @@ def explain(
             return
         _show(explanation)
         picture = _picture(explanation)
+        if picture is None and output is not None:
+            raise ValueError("There is no picture of single rows; --output takes a .csv of them.")
         if picture is None:
             return
         path = output or _beside(files, chosen)

@@ -5,7 +5,7 @@ from typing import Any
 from service.answers import PNG
 from service.errors import Fault, Invalid, NotFound
 from service.explanations.checks import check_budget, check_form, check_spec, most_inputs
-from service.explanations.schemas import ExplanationList, ExplanationRead
+from service.explanations.schemas import ExplanationEntry, ExplanationList, ExplanationRead
 from service.inputs.asking import Asked, checked
 from service.inputs.keeping import keep_inputs
 from service.queue import Nudges, after_commit
@@ -64,7 +64,7 @@ def read(work: UnitOfWork, project_id: str, explanation_id: str) -> ExplanationR
 def page(work: UnitOfWork, project_id: str, query: PageQuery) -> ExplanationList:
     """A project's explanations, newest first."""
     rows, cursor = work.explanations.page(project_id, query)
-    return ExplanationList(data=[ExplanationRead.from_row(row) for row in rows], next_cursor=cursor)
+    return ExplanationList(data=[ExplanationEntry.from_row(row) for row in rows], next_cursor=cursor)
 
 
 def picture(work: UnitOfWork, project_id: str, explanation_id: str, place: tuple[int, str, str]) -> Artifact:

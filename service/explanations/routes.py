@@ -114,7 +114,9 @@ def delete_explanation(explanation_id: str, work: Work, caller: Caller) -> None:
 
 
 @kept.get(
-    "/{explanation_id}/items/{index}/{label}/{picture}.png", response_class=Response, responses=error_docs(NotFound)
+    "/{explanation_id}/items/{index}/{label:path}/{picture}.png",
+    response_class=Response,
+    responses=error_docs(NotFound),
 )
 def read_picture(
     explanation_id: str,
@@ -140,6 +142,8 @@ def _overlay(store: Store, project_id: str, read: ExplanationRead) -> bytes:
 def _shown(read: ExplanationRead, form: str, headers: Mapping[str, str] | None = None) -> ExplanationRead | Response:
     if form != CSV or read.state != "succeeded":
         return read
+    if read.is_of_images:
+        raise Invalid("`Accept: text/csv` is for attributions of rows and texts.")
     answer = csv_response(read.id, read.csv_columns(), read.csv_rows())
     answer.headers.update(headers or {})
     return answer

@@ -1,7 +1,7 @@
 """Bodies of explanations."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -138,49 +138,66 @@ class FeatureImportance(BaseModel):
     log_loss_standard_deviation: float | None = None
 
 
-class ExplanationRead(BaseModel):
-    """A model's answers explained, in the order of the inputs; rows of a table also together, in `summary`."""
+class ExplanationEntry(BaseModel):
+    """An explanation as lists show it: its items are read one explanation at a time."""
 
     id: str
     state: str
     model_id: str
-    model_digest: str | None
     method: str
-    explainer: str | None
-    fallback: str | None
     parameters: JsonObject
     seed: int
-    baseline: JsonObject | None
-    evaluations: dict[str, int] | None
-    warnings: list[Warning]
-    items: list[ExplanationItem]
-    summary: list[FeatureImportance] | list[FeatureSummary] | None
-    plots: dict[str, str]
     problem: ProblemDocument | None
     timing: Timing
     created_at: Timestamp
     finished_at: Timestamp | None
 
     @classmethod
-    def from_row(cls, row: ExplanationRow) -> "ExplanationRead":
+    def from_row(cls, row: ExplanationRow) -> Self:
         """The row as shown."""
+        return cls.model_validate(cls.fields_of(row))
+
+    @staticmethod
+    def fields_of(row: ExplanationRow) -> dict[str, Any]:
+        """What is shown of a row everywhere; `parameters` as asked for."""
+        own = ("id", "state", "model_id", "problem", "created_at", "finished_at")
+        asked = {name: row.spec[name] for name in ("method", "parameters", "seed")}
+        return {**{name: getattr(row, name) for name in own}, **asked, "timing": Timing.from_row(row)}
+
+
+class ExplanationRead(ExplanationEntry):
+    """A model's answers explained, in the order of the inputs; rows of a table also together, in `summary`."""
+
+    model_digest: str | None
+    explainer: str | None
+    fallback: str | None
+    baseline: JsonObject | None
+    evaluations: dict[str, int] | None
+    warnings: list[Warning]
+    items: list[ExplanationItem]
+    summary: list[FeatureImportance] | list[FeatureSummary] | None
+    plots: dict[str, str]
+
+    @classmethod
+    def from_row(cls, row: ExplanationRow) -> Self:
+        """The row as shown; `parameters` as they were used."""
         result: dict[str, Any] = row.result or {}
         shown = ("model_digest", "explainer", "fallback", "baseline", "evaluations", "summary")
         return cls.model_validate(
             {
-                **{name: getattr(row, name) for name in ("id", "state", "model_id", "problem")},
+                **cls.fields_of(row),
                 **{name: result.get(name) for name in shown},
-                "method": row.spec["method"],
                 "parameters": result.get("parameters", row.spec["parameters"]),
-                "seed": row.spec["seed"],
                 "warnings": result.get("warnings", []),
                 "items": [_with_urls(row.id, item) for item in result.get("items", [])],
                 "plots": {name: f"/v1/explanations/{row.id}/plots/{name}.png" for name in result.get("plots", [])},
-                "timing": Timing.from_row(row),
-                "created_at": row.created_at,
-                "finished_at": row.finished_at,
             }
         )
+
+    @property
+    def is_of_images(self) -> bool:
+        """Whether the attributions are maps."""
+        return any(isinstance(target.attributions, ImageAttributions) for item in self.items for target in item.targets)
 
     def csv_columns(self) -> list[str]:
         """The header of `csv_rows`."""
@@ -204,7 +221,7 @@ class ExplanationRead(BaseModel):
 class ExplanationList(BaseModel):
     """A page of explanations."""
 
-    data: list[ExplanationRead]
+    data: list[ExplanationEntry]
     next_cursor: str | None
 
 

@@ -30,6 +30,7 @@ from service.routing import parse_json
 from service.specs.explanations import MAX_INPUTS, MAX_SAMPLES, DatasetInputs
 
 MAX_REQUEST_BYTES = 128 * 1024**2
+MAX_SPEC_BYTES = 1024**2
 INPUT_ERRORS = (
     *(BudgetExceeded, Conflict, CsvMalformed, DuplicateColumn, ImageAnimated, ImageCorrupt, ImageTooLarge, Invalid),
     *(MalformedJson, NotFound, PayloadTooLarge, TooManyItems, UnknownReference, UnsupportedImage, UnsupportedMediaType),
@@ -112,6 +113,9 @@ async def _from_form(request: Request) -> Asked:
 async def _spec_part(part: object) -> dict[str, Any]:
     if part is None:
         return {}
+    if isinstance(part, UploadFile) and (part.size or 0) > MAX_SPEC_BYTES:
+        fault = Fault(("body", "spec"), "too-large", f"at most {MAX_SPEC_BYTES} bytes")
+        raise PayloadTooLarge("The `spec` part is too large.", errors=[fault])
     text = await part.read() if isinstance(part, UploadFile) else str(part).encode()
     value = parse_json(text)
     if not isinstance(value, dict):

@@ -38,7 +38,8 @@ def choose_samples(store: Store, model: ModelRow, modality: Modality, choice: Da
     wanted = None
     if choice.split is not None:
         if found.dealt is None:
-            fault = Fault(("body", "split"), "other-dataset", "the model's job dealt no split of this dataset")
+            reason = "the model's job dealt no split of this dataset, or was deleted"
+            fault = Fault(("body", "split"), "other-dataset", reason)
             raise Invalid("The split is unknown.", errors=[fault])
         wanted = json.loads(store.artifacts.read_bytes(found.dealt))[choice.split]
     listing = store.artifacts.read_bytes(found.listing)

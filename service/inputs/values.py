@@ -9,6 +9,7 @@ from typing import Any
 from service.errors import Fault, Invalid
 from service.inputs.asking import Asked
 from service.inputs.kept import Kept, input_row
+from service.specs.archive_paths import show_path
 from service.specs.datasets import Modality
 from service.specs.explanations import MAX_SAMPLES
 from service.specs.table_rows import MAX_TEXT_BYTES, checked_rows, read_rows_csv, read_rows_jsonl
@@ -54,6 +55,9 @@ def keep_texts(store: Store, described: Mapping[str, Any], asked: Asked) -> Kept
     where, values = _sent(asked, "text")
     if asked.files:
         name = str(described["text"])
+        if not any(name in row for row in values):
+            fault = Fault(where, "missing-column", f"the model reads the column {show_path(name)}")
+            raise Invalid("The file has no column of texts.", errors=[fault])
         values = [row.get(name) for row in values]
     faults = [
         Fault((*where, index), code, message)

@@ -3,7 +3,7 @@
 from service.errors import BudgetExceeded, Fault, NotFound
 from service.inputs.asking import Asked, checked
 from service.inputs.keeping import keep_inputs
-from service.predictions.schemas import PredictionList, PredictionRead
+from service.predictions.schemas import PredictionEntry, PredictionList, PredictionRead
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
 from service.specs.explanations import MAX_SAMPLES, PredictionSpec
@@ -56,7 +56,7 @@ def read(work: UnitOfWork, project_id: str, prediction_id: str) -> PredictionRea
 def page(work: UnitOfWork, project_id: str, query: PageQuery) -> PredictionList:
     """A project's predictions, newest first."""
     rows, cursor = work.predictions.page(project_id, query)
-    return PredictionList(data=[PredictionRead.from_row(row) for row in rows], next_cursor=cursor)
+    return PredictionList(data=[PredictionEntry.from_row(row) for row in rows], next_cursor=cursor)
 
 
 def delete(work: UnitOfWork, project_id: str, prediction_id: str) -> None:

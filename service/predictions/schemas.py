@@ -1,7 +1,7 @@
 """Bodies of predictions."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel
 
@@ -36,25 +36,38 @@ class ValueItem(BaseModel):
     value: float
 
 
-class PredictionRead(BaseModel):
-    """Answers of a model, in the order of its inputs."""
+class PredictionEntry(BaseModel):
+    """A prediction as lists show it: its answers are read one prediction at a time."""
 
     id: str
     state: str
     model_id: str
-    items: list[ClassItem | ValueItem]
     problem: ProblemDocument | None
     timing: Timing
     created_at: Timestamp
     finished_at: Timestamp | None
 
     @classmethod
-    def from_row(cls, row: PredictionRow) -> "PredictionRead":
+    def from_row(cls, row: PredictionRow) -> Self:
         """The row as shown."""
-        special = {"items", "timing"}
-        fields: dict[str, Any] = {name: getattr(row, name) for name in cls.model_fields if name not in special}
-        items = (row.result or {}).get("items", [])
-        return cls.model_validate({**fields, "items": items, "timing": Timing.from_row(row)})
+        return cls.model_validate(cls.fields_of(row))
+
+    @staticmethod
+    def fields_of(row: PredictionRow) -> dict[str, Any]:
+        """What is shown of a row everywhere."""
+        fields = {name: getattr(row, name) for name in PredictionEntry.model_fields if name != "timing"}
+        return {**fields, "timing": Timing.from_row(row)}
+
+
+class PredictionRead(PredictionEntry):
+    """Answers of a model, in the order of its inputs."""
+
+    items: list[ClassItem | ValueItem]
+
+    @classmethod
+    def from_row(cls, row: PredictionRow) -> Self:
+        """The row as shown."""
+        return cls.model_validate({**cls.fields_of(row), "items": (row.result or {}).get("items", [])})
 
     def csv_columns(self) -> list[str]:
         """The header of `csv_rows`."""
@@ -76,5 +89,5 @@ class PredictionRead(BaseModel):
 class PredictionList(BaseModel):
     """A page of predictions."""
 
-    data: list[PredictionRead]
+    data: list[PredictionEntry]
     next_cursor: str | None

@@ -6,13 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.errors import Fault, Invalid, MalformedJson, TooManyItems
+from service.errors import Fault, Invalid, MalformedJson, PayloadTooLarge, TooManyItems
 from service.specs.archive_paths import show_path
 from service.specs.cell_values import is_missing, number_text, parse_number, parse_switch, parse_time
 from service.specs.csv_reader import DEFAULT_LIMITS, MAX_FAULTS, CsvReader
 from service.specs.tables import ColumnKind, ColumnSchema, Delimiter
 
 MAX_TEXT_BYTES = DEFAULT_LIMITS.field_bytes
+MAX_LINE_BYTES = 1024**2
+MAX_CELLS = 2_000_000
+"""Of all rows that are asked about together: some hundred megabytes of memory."""
 Value = float | str | None
 _EXPECTED: dict[ColumnKind, str] = {
     "numeric": "a finite number",
@@ -119,12 +122,14 @@ def read_rows_csv(data: bytes, *, limit: int, delimiter: Delimiter | None = None
     Raises:
         CsvMalformed, DuplicateColumn, PayloadTooLarge: as `CsvReader`.
         TooManyItems: more than `limit` rows.
+        PayloadTooLarge: more than `MAX_CELLS` values in all.
     """
     reader = CsvReader(io.BytesIO(data), delimiter)
     rows: list[dict[str, Any]] = []
     for _, row in reader:
         if len(rows) == limit:
             raise TooManyItems(f"At most {limit} rows are taken at once.")
+        _check_cells((len(rows) + 1) * len(reader.header.columns))
         rows.append(dict(zip(reader.header.columns, row, strict=True)))
     return rows
 
@@ -133,10 +138,13 @@ def read_rows_jsonl(data: bytes, *, limit: int) -> list[dict[str, Any]]:
     """The objects of a file of JSON lines, to be given to `checked_rows`; empty lines are passed over.
 
     Raises:
-        MalformedJson: a line is no JSON object in UTF-8, names a key twice, or has NaN or infinity; names the line.
+        MalformedJson: a line is no JSON object in UTF-8, is longer than a row may be, names a key twice, or has NaN,
+            infinity, or a value that is a list or an object; names the line.
         TooManyItems: more than `limit` rows.
+        PayloadTooLarge: more than `MAX_CELLS` values in all.
     """
     rows: list[dict[str, Any]] = []
+    cells = 0
     for number, line in enumerate(io.BytesIO(data), start=1):
         content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if not content.strip():
@@ -144,21 +152,30 @@ def read_rows_jsonl(data: bytes, *, limit: int) -> list[dict[str, Any]]:
         if len(rows) == limit:
             raise TooManyItems(f"At most {limit} rows are taken at once.")
         rows.append(_json_object(content, number))
+        cells += len(rows[-1])
+        _check_cells(cells)
     return rows
 
 
+def _check_cells(cells: int) -> None:
+    if cells > MAX_CELLS:
+        raise PayloadTooLarge(f"At most {MAX_CELLS} values are taken at once.")
+
+
 def _json_object(line: bytes, number: int) -> dict[str, Any]:
+    if len(line) > MAX_LINE_BYTES:
+        raise _bad_line(number)
     try:
         value = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise _bad_line(number) from error
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or any(isinstance(cell, list | dict) for cell in value.values()):
         raise _bad_line(number)
     return value
 
 
 def _bad_line(number: int) -> MalformedJson:
-    fault = Fault(("file", number), MalformedJson.slug, f"Line {number} is not one JSON object in UTF-8.")
+    fault = Fault(("file", number), MalformedJson.slug, f"Line {number} is not one short, flat JSON object in UTF-8.")
     return MalformedJson(fault.message, errors=[fault])
 
 

@@ -139,6 +139,8 @@ def _sizes_agree(member: ZipMember, *, crc: int, narrow: tuple[int, int], extra:
     ):
         return True
     try:
+        if narrow == sizes and list(_extra_fields(extra, _EXTRA_ZIP64)) == [struct.pack("<2Q", *sizes)]:
+            return crc == member.crc  # said twice and the same, as Python 3.11.2 does where it is asked for zip64
         widened = _widen(list(narrow), extra)
     except ArchiveAmbiguous:
         return False

@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, null, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from service.errors import Fault, Invalid
 
@@ -42,10 +42,15 @@ def decode_cursor(cursor: str) -> tuple[float, str]:
 
 
 def fetch_page(
-    session: Session, row_class: Any, where: list[ColumnElement[bool]], page: PageQuery
+    session: Session,
+    row_class: Any,
+    where: list[ColumnElement[bool]],
+    page: PageQuery,
+    *,
+    without: Sequence[InstrumentedAttribute[Any]] = (),
 ) -> tuple[list[Any], str | None]:
-    """Rows of one page and the cursor of the next, or None at the end."""
-    query: Select[Any] = select(row_class).where(*where)
+    """Rows of one page and the cursor of the next, or None at the end; `without` columns that are large."""
+    query: Select[Any] = select(row_class).where(*where).options(*(defer(column) for column in without))
     for name in ("state", "name"):
         if getattr(page, name) is not None:
             query = query.where(getattr(row_class, name, null()) == getattr(page, name))

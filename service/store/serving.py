@@ -38,8 +38,9 @@ class Servings(Generic[RowT]):
         return self._session.scalars(select(self._rows).where(self._rows.id == row_id)).one()
 
     def page(self, project_id: str, page: PageQuery) -> tuple[list[RowT], str | None]:
-        """A project's, newest first."""
-        return fetch_page(self._session, self._rows, [self._rows.project_id == project_id], page)
+        """A project's, newest first, without inputs and results: each of them can have megabytes."""
+        large = (self._rows.inputs, self._rows.result)
+        return fetch_page(self._session, self._rows, [self._rows.project_id == project_id], page, without=large)
 
     def pending(self, project_id: str) -> int:
         """How many of a project's are not answered yet."""

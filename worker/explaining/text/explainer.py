@@ -25,7 +25,7 @@ from worker.explaining.text.integrated_gradients import IntegratedGradients, mar
 from worker.explaining.text.lime import TextLime
 from worker.explaining.text.occlusion import TextOcclusion
 from worker.explaining.text.partition import TextPartition
-from worker.explaining.text.quality import TextJudge
+from worker.explaining.text.quality import LEAST_WORDS, TextJudge
 from worker.explaining.text.subject import Subject, subject_of
 from worker.explaining.text.units import words_of
 
@@ -100,9 +100,14 @@ def explain_texts(
         parameters=explainer.parameters,
         baseline=explainer.baseline(trained),
         evaluations={"forward": meter.forward, "backward": meter.backward},
-        warnings=warnings_of(items),
+        warnings=warnings_of(items) + (_unjudged(items) if judge else []),
         items=items,
     )
+
+
+def _unjudged(items: Sequence[ItemExplanation]) -> list[dict[str, str]]:
+    message = f"Texts of fewer than {LEAST_WORDS} words are not judged: an order of so few says nothing."
+    return [{"code": "too-few-words", "message": message}] if any(item.quality is None for item in items) else []
 
 
 def _explainer(trained: TrainedText, spec: ExplanationSpec) -> TextExplainer:

@@ -48,7 +48,7 @@ def words_of(text: str, offsets: Sequence[Span]) -> list[Word]:
     for token, several in enumerate(touched):
         if several:
             members.setdefault(group[several[0]], []).append(token)
-    return [
-        Word(spans[first][0], max(spans[i][1] for i in range(len(spans)) if group[i] == first), tuple(tokens))
-        for first, tokens in sorted(members.items())
-    ]
+    ends: dict[int, int] = {}
+    for (_, end), first in zip(spans, group, strict=True):
+        ends[first] = max(end, ends.get(first, 0))
+    return [Word(spans[first][0], ends[first], tuple(tokens)) for first, tokens in sorted(members.items())]
