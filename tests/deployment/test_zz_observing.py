@@ -33,7 +33,7 @@ def test_figures_of_every_process_come_together(deployed: Deployment) -> None:
         job = client.wait(learn(client, each=12, backbone="simple_nn", epochs=1), timeout_seconds=120)
     told = until(lambda: (now := figures(deployed)).get("tunelens_trial_seconds_count", 0) > 0 and now)
     assert job["state"] == "succeeded"
-    assert told["tunelens_workers"] == 3
+    assert told["tunelens_workers"] >= 3  # one that a test killed is counted until it was not seen for a while
     assert told["tunelens_queue_depth"] == 0
     assert told["tunelens_http_request_seconds_count"] > before.get("tunelens_http_request_seconds_count", 0)
 
