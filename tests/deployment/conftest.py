@@ -2,7 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deployment.deployed import Deployment, deployment
+from client import Tunelens
+from tests.deployment.deployed import Deployment, client_of, deployment
+from tests.live import squares
 from tests.postgres import PostgresServer
 
 
@@ -13,3 +15,16 @@ def deployed(
     """The file's services, for all tests of this folder. Asking for a Redis makes sure that there is one."""
     with deployment(tmp_path_factory.mktemp("deployed"), postgres) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def client(deployed: Deployment) -> Iterator[Tunelens]:
+    with client_of(deployed) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def dataset_id(client: Tunelens) -> str:
+    dataset = client.upload_dataset(squares(each=12), wait_seconds=60)
+    assert dataset["state"] == "ready", dataset
+    return str(dataset["id"])

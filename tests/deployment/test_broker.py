@@ -1,34 +1,20 @@
 """Redis goes, hangs and comes back: no accepted request is refused for it, and no job lost or done twice."""
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from client import Tunelens
-from tests.deployment.deployed import DAEMONS, SECRETS, Deployment, client_of
-from tests.live import job_spec, squares, until
+from tests.deployment.deployed import DAEMONS, SECRETS, Deployment
+from tests.live import job_spec, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 PATIENCE_SECONDS = 4.0
 """Of a client that submits: within that time, or `ReadTimeout`. Publishing to a broker that hangs takes 6 s; submitting
 takes 20 ms on an idle machine, and is to take less than 2 s on a busy one.
 """
-
-
-@pytest.fixture(scope="module")
-def client(deployed: Deployment) -> Iterator[Tunelens]:
-    with client_of(deployed) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def dataset_id(client: Tunelens) -> str:
-    dataset = client.upload_dataset(squares(each=12), wait_seconds=60)
-    assert dataset["state"] == "ready", dataset
-    return str(dataset["id"])
 
 
 def submit(deployed: Deployment, dataset_id: str, **training: Any) -> str:

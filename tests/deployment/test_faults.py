@@ -3,32 +3,18 @@
 import os
 import random
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from client import Tunelens
 from client.errors import TunelensError
-from tests.deployment.deployed import DAEMONS, Deployment, client_of, rows
-from tests.live import children_of, gone, job_spec, kill, squares, until
+from tests.deployment.deployed import DAEMONS, Deployment, rows
+from tests.live import children_of, gone, job_spec, kill, until
 from tests.postgres import PostgresServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(290)]
 JOBS, KILLS = 4, 4
-
-
-@pytest.fixture(scope="module")
-def client(deployed: Deployment) -> Iterator[Tunelens]:
-    with client_of(deployed) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def dataset_id(client: Tunelens) -> str:
-    dataset = client.upload_dataset(squares(each=12), wait_seconds=60)
-    assert dataset["state"] == "ready", dataset
-    return str(dataset["id"])
 
 
 def submit(client: Tunelens, dataset_id: str, **training: Any) -> str:

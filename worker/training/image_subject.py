@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from service.specs.backbones import CATALOGUE
 from service.specs.datasets import Manifest
 from service.specs.jobs import TrainingSpec
-from worker.backbones.layer_depths import layer_depths
-from worker.backbones.parts import freeze_batch_norm, trainable_modules
+from worker.backbones.parts import freeze_batch_norm
 from worker.backbones.trained import CONFIG_FILE, WEIGHTS_FILE, TrainedNetwork, save_trained
 from worker.data.batches import Batch, Batches, Loading
 from worker.data.deals import Deal
 from worker.data.splits import paths_of
 from worker.data.transforms import batch_mixing, image_transform
+from worker.training.backbone_subject import BackboneSubject
 from worker.training.order import TrialOrder
-from worker.training.subject import Arguments, Description, Mixing, Subject, head_epochs, optimisation_facts
+from worker.training.subject import Arguments, Description, Mixing, optimisation_facts
 
 MOST_LOADERS = 8
 
 
 @dataclass
-class ImageSubject(Subject):
+class ImageSubject(BackboneSubject):
     """A network on pixels, or what of it comes after its frozen part on that part's outputs.
 
     Attributes:
@@ -46,6 +46,11 @@ class ImageSubject(Subject):
         """The whole network, to be published."""
         return self.whole()
 
+    @property
+    def network(self) -> nn.Module:
+        """The whole network."""
+        return self.trained.network
+
     def training_batches(self) -> Batches:
         """Augmented batches; on CUDA from worker processes through pinned memory."""
         on_gpu, on_pixels = self.device.type == "cuda", self.samples.dtype == torch.uint8
@@ -61,21 +66,6 @@ class ImageSubject(Subject):
     def arguments(self, inputs: Any) -> Arguments:
         """Normalised pixels, or what the frozen part made of them."""
         return (self.to_input(inputs.to(self.device, non_blocking=True)),)
-
-    def trained_parts(self, epoch: int) -> list[nn.Module]:
-        """As `backbone.trainable` says."""
-        trainable = self.order.spec.network.trainable
-        if self.learned is self.head:
-            return [self.head]
-        if trainable == "gradual":
-            trainable = "head" if epoch <= self.head_epochs else "all"
-        return trainable_modules(self.trained.network, self.trained.backbone, trainable)
-
-    @property
-    def head_epochs(self) -> int:
-        """Of `gradual`."""
-        spec = self.order.spec
-        return head_epochs(spec.training.epochs) if spec.network.trainable == "gradual" else 0
 
     @property
     def mixing(self) -> Mixing | None:
@@ -95,13 +85,6 @@ class ImageSubject(Subject):
         super().prepare_training(epoch)
         if self.order.spec.network.batch_norm == "frozen":
             freeze_batch_norm(self.learned)
-
-    def depths(self) -> Mapping[int, int]:
-        """By the layers of the whole network; the head alone has none below it."""
-        if self.learned is self.head:
-            return {}
-        by_name = layer_depths(self.trained.network, self.trained.backbone)
-        return {id(parameter): by_name[name] for name, parameter in self.trained.network.named_parameters()}
 
     def save(self, folder: Path, *, temperature: float, training: Mapping[str, object]) -> list[str]:
         """`config.json` and `model.safetensors`."""

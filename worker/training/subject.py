@@ -122,11 +122,6 @@ class Subject(ABC):
         return {}
 
 
-def head_epochs(epochs: int) -> int:
-    """How many epochs `gradual` trains the head alone: a fifth, from one to five; none of a single epoch."""
-    return 0 if epochs == 1 else min(5, max(1, epochs // 5))
-
-
 def optimisation_facts(training: TrainingSpec) -> dict[str, str]:
     """What the card says of how a network was trained."""
     rate, size = training.learning_rate, training.batch_size

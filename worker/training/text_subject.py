@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from service.specs.jobs import TrainingSpec
 from service.specs.texts import TextManifest
-from worker.backbones.layer_depths import layer_depths
-from worker.backbones.parts import body_of, trainable_modules
+from worker.backbones.parts import body_of
 from worker.backbones.text_weights import find_text
 from worker.backbones.trained import CONFIG_FILE, WEIGHTS_FILE
 from worker.backbones.trained_text import TOKENIZER_FILE, TrainedText, save_text
@@ -21,21 +20,20 @@ from worker.data.texts.augmentation import TextTransform
 from worker.data.texts.buckets import bucketed
 from worker.data.texts.samples import TextSamples
 from worker.data.texts.token_table import TokenTable, text_features, tokenised
+from worker.training.backbone_subject import BackboneSubject
 from worker.training.order import TrialOrder
 from worker.training.reporting import Reporter
 from worker.training.subject import (
     Arguments,
     Description,
-    Subject,
     TrainingBatches,
-    head_epochs,
     optimisation_facts,
 )
 from worker.training.text_changes import text_transform
 
 
 @dataclass
-class TextSubject(Subject):
+class TextSubject(BackboneSubject):
     """A network on tokens, or its head on what the frozen rest makes of them.
 
     Attributes:
@@ -49,6 +47,11 @@ class TextSubject(Subject):
     tokens: TokenTable
     features: Tensor | None
     transform: TextTransform | None
+
+    @property
+    def network(self) -> nn.Module:
+        """The whole network."""
+        return self.trained.network
 
     def training_batches(self) -> TrainingBatches:
         """Features, tokens, or tokens of changed texts."""
@@ -72,26 +75,6 @@ class TextSubject(Subject):
         if self.features is not None:
             return shuffled(indices, batch_size=batch_size, seed=seed, epoch=epoch)
         return bucketed(indices, self.tokens.lengths, batch_size=batch_size, seed=seed, epoch=epoch)
-
-    def trained_parts(self, epoch: int) -> list[nn.Module]:
-        """As `backbone.trainable` says."""
-        trainable = self.order.spec.network.trainable
-        if self.learned is self.head:
-            return [self.head]
-        if trainable == "gradual":
-            trainable = "head" if epoch <= self.head_epochs else "all"
-        return trainable_modules(self.trained.network, self.trained.backbone, trainable)
-
-    @property
-    def head_epochs(self) -> int:
-        """Of `gradual`."""
-        spec = self.order.spec
-        return head_epochs(spec.training.epochs) if spec.network.trainable == "gradual" else 0
-
-    def depths(self) -> Mapping[int, int]:
-        """By the layers of the whole network."""
-        by_name = layer_depths(self.trained.network, self.trained.backbone)
-        return {id(parameter): by_name[name] for name, parameter in self.trained.network.named_parameters()}
 
     def save(self, folder: Path, *, temperature: float, training: Mapping[str, object]) -> list[str]:
         """`config.json`, `model.safetensors`, `tokenizer.json`."""

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -152,3 +153,12 @@ def sums(explanation: Json, target: int = 0) -> Floats:
 def numbers(rows: Sequence[Row], columns: Sequence[str]) -> Floats:
     """[n, p]."""
     return np.array([[float(row[name]) for name in columns] for row in rows])
+
+
+def sixteen_at_once(model: Model, inputs: Sequence[Any], method: str, **fields: Any) -> float:
+    """The largest difference between attributions that are asked for sixteen at once and one by one."""
+    serial = [attributions(model.explain([one], method, **fields)) for one in inputs]
+    turns = [turn % len(inputs) for turn in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda turn: attributions(model.explain([inputs[turn]], method, **fields)), turns))
+    return max(float(np.abs(one - serial[turn]).max()) for turn, one in zip(turns, found, strict=True))

@@ -4,13 +4,12 @@ import hashlib
 import itertools
 import json
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.e2e.explaining.asking import Model, Models, Row, attributions
+from tests.e2e.explaining.asking import Model, Models, Row, attributions, sixteen_at_once
 from tests.e2e.explaining.tables import Floats
 from tests.live import Live
 
@@ -89,14 +88,8 @@ def test_case_6_permutations_converge_with_their_budget(models: Models) -> None:
 def test_case_18_sixteen_at_once_are_as_one_by_one(
     live: Live, models: Models, method: str, asked: dict[str, Any]
 ) -> None:
-    model = models["network"]
-    rows = numeric(model.of_split("test")[:4])
-    pid = live.pid("explain worker")
-    serial = [attributions(model.explain([row], method, **asked)) for row in rows]
-    with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda turn: model.explain([rows[turn % 4]], method, **asked), range(16)))
-    for turn, one in enumerate(found):
-        assert np.abs(attributions(one) - serial[turn % 4]).max() <= 1e-4
+    model, pid = models["network"], live.pid("explain worker")
+    assert sixteen_at_once(model, numeric(model.of_split("test")[:4]), method, **asked) <= 1e-4
     assert live.pid("explain worker") == pid
 
 

@@ -3,14 +3,13 @@
 import csv
 import io
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.explaining.asking import Json, Model, Models, attributions, sums
+from tests.e2e.explaining.asking import Json, Model, Models, sixteen_at_once, sums
 from tests.e2e.explaining.texts import CLASSES, DECIDING, planted_text
 from tests.live import Live
 
@@ -144,13 +143,8 @@ def test_case_17_lime_is_its_seed(model: Model) -> None:
 def test_case_18_sixteen_at_once_are_as_one_by_one(
     live: Live, model: Model, method: str, asked: dict[str, Any]
 ) -> None:
-    chosen = [text for _, text, _ in CASES[:4]]
     pid = live.pid("explain worker")
-    serial = [attributions(model.explain([text], method, **asked)) for text in chosen]
-    with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda turn: model.explain([chosen[turn % 4]], method, **asked), range(16)))
-    for turn, one in enumerate(found):
-        assert np.abs(attributions(one) - serial[turn % 4]).max() <= 1e-4
+    assert sixteen_at_once(model, [text for _, text, _ in CASES[:4]], method, **asked) <= 1e-4
     assert live.pid("explain worker") == pid
 
 

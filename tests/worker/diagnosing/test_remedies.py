@@ -12,6 +12,7 @@ from service.specs.jobs import JobSpec
 from service.specs.merge_patch import merge_patch
 from service.specs.resolving import DatasetFacts, resolve
 from tests.worker.diagnosing.courses import request, synthetic_courses
+from tests.worker.diagnosing.unending import unending_remedies
 from worker.diagnosing import backbone_changes, changes
 from worker.diagnosing.course import Course, Scores
 from worker.diagnosing.kinds import KINDS
@@ -39,6 +40,10 @@ EXPLICIT: dict[str, Any] = {
 SPECS = (request(), request(**MAXIMAL), request(**MINIMAL), request(**EXPLICIT))
 
 
+def patched(spec: JobSpec, patch: dict[str, Any]) -> JobSpec:
+    return resolve(JobSpec.model_validate(merge_patch(spec.model_dump(), patch)), DatasetFacts(median_side=96))
+
+
 def offered(verdict: Verdict, spec: JobSpec, **more: Any) -> dict[str, Any]:
     course = replace(COURSE, spec=spec, **{"job_spec": spec, **more})
     return {remedy.id: remedy.patch for remedy in remedies_for(verdict, course, Measures.of(course))}
@@ -47,25 +52,15 @@ def offered(verdict: Verdict, spec: JobSpec, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("verdict", "spec"), [*product(VERDICTS, SPECS)])
 def test_patches_are_valid_and_change_something(verdict: Verdict, spec: JobSpec) -> None:
     for name, patch in offered(verdict, spec).items():
-        made = JobSpec.model_validate(merge_patch(spec.model_dump(), patch))
-        resolved = resolve(made, DatasetFacts(median_side=96))
-        assert resolved != spec, name
+        made = patched(spec, patch)
+        assert made != spec, name
         assert (made.dataset_id, made.seed) == (spec.dataset_id, spec.seed)
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_remedy_leads_on_or_stops(spec: JobSpec) -> None:
     """Taken again and again, every remedy comes to where it is no longer offered."""
-    for name in {name for names in AGAINST.values() for name in names}:
-        verdict = next(verdict for verdict, names in AGAINST.items() if name in names)
-        current = spec
-        for _ in range(30):
-            patch = offered(verdict, current).get(name)
-            if patch is None:
-                break
-            made = JobSpec.model_validate(merge_patch(current.model_dump(), patch))
-            current = resolve(made, DatasetFacts(median_side=96))
-        assert name not in offered(verdict, current), name
+    assert unending_remedies(spec, offered, patched) == []
 
 
 def test_what_is_at_its_end_is_dropped() -> None:
