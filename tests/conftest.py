@@ -11,6 +11,21 @@ from service.store.migrate import upgrade
 from tests.postgres import PostgresServer, binaries
 from tests.redis_server import RedisServer, is_installed
 
+SHARED = ("deployment", "explaining")
+"""Folders whose tests share one service; other tests of running services share one for each module."""
+LIVE = ("e2e", "faults")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps in one process what shares a running service, so that none is started twice (`--dist loadgroup`)."""
+    for item in items:
+        folder = item.path.parent.name
+        if folder in SHARED and item.path.parent.parent.name in ("tests", *LIVE):
+            item.add_marker(pytest.mark.xdist_group(folder))
+        elif folder in LIVE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:

@@ -5,7 +5,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,6 +65,15 @@ class RedisServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Killed, and started again however the block ends."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
 
     def freeze(self) -> None:
         """Takes connections, answers nothing."""

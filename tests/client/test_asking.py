@@ -112,3 +112,11 @@ def test_what_is_asked_about_must_be_plain(options: tuple[str, ...], service: Fa
 
 def label_and(label: str | None, attributions: list[dict[str, Any]]) -> dict[str, Any]:
     return {"label": label, "output_value": 2.5, "attributions": attributions}
+
+
+def test_single_rows_have_no_picture(service: FakeService, tmp_path: Path) -> None:
+    columns = [{"feature": "age", "value": 3.0, "attribution": -0.5}]
+    options = ("explain", "best", "--row", "{}", "--method", "shap", "--output", str(tmp_path / "row.png"))
+    result = run(service, *options, answers=[explained(label_and(None, columns))])
+    assert result.exit_code == 1
+    assert "There is no picture of single rows" in result.output

@@ -74,8 +74,8 @@ def test_pictures_are_where_their_addresses_say(api: Api) -> None:
     with api.store.work() as work:
         work.artifacts.attach(stored, row.id)
     targets = api.call("GET", f"/v1/explanations/{row.id}").json()["items"][0]["targets"]
-    for place, target in enumerate(targets):
-        assert quote(LABELS[place], safe="") in target["overlay_url"]
+    for place, (label, target) in enumerate(zip(LABELS, targets, strict=True)):
+        assert quote(label, safe="") in target["overlay_url"]
         assert api.call("GET", target["overlay_url"]).content == png(place)
 
 

@@ -67,6 +67,7 @@ def logging_restored() -> Iterator[None]:
 @pytest.mark.usefixtures("logging_restored")
 def test_servers_and_libraries_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("uvicorn.error").addHandler(logging.StreamHandler())
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     set_up_logging("json")
     logging.getLogger("uvicorn.error").info("started on %d", 8000)
     logging.getLogger("celery.worker").warning("lost the broker")

@@ -107,10 +107,12 @@ def test_a_broker_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
         finished.set()
 
     threading.Thread(target=submit, daemon=True).start()
-    assert finished.wait(2.0), "200 nudges at two seconds each"
-    server.thaw()
-    assert nudges.rest(LONG)
-    server.stop()
+    try:
+        assert finished.wait(LONG), "200 nudges at two seconds each"
+        server.thaw()
+        assert nudges.rest(LONG)
+    finally:
+        server.stop()
 
 
 @pytest.fixture

@@ -161,4 +161,4 @@ def sixteen_at_once(model: Model, inputs: Sequence[Any], method: str, **fields: 
     turns = [turn % len(inputs) for turn in range(16)]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda turn: attributions(model.explain([inputs[turn]], method, **fields)), turns))
-    return max(float(np.abs(one - serial[turn]).max()) for turn, one in zip(turns, found, strict=True))
+    return float(np.max([np.abs(one - serial[turn]).max() for turn, one in zip(turns, found, strict=True)]))

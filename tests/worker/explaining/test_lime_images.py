@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from lime import lime_image
 from torch import Tensor, nn
 
 from service.errors import Stopped
@@ -69,7 +70,6 @@ def test_a_linear_network_gets_its_own_weights() -> None:
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_agrees_with_the_lime_package(trained: TrainedNetwork, index: int) -> None:
-    lime_image = pytest.importorskip("lime.lime_image")
     image = trained.preprocess([PICTURES[index]])
     hidden = baseline_images("blur", image, trained.entry)
     segments = superpixels(image[0], trained.entry, 64)

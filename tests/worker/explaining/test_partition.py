@@ -54,7 +54,8 @@ def test_adds_up_to_what_serving_answers(trained: TrainedNetwork, baseline: str)
 
 
 def test_agrees_with_shap(trained: TrainedNetwork) -> None:
-    shap = pytest.importorskip("shap")
+    shap = pytest.importorskip("shap")  # never skips, but keeps warnings of matplotlib apart
+
     for k in range(3):
         image = trained.preprocess([PICTURES[k]])
         hidden = baseline_images("blur", image, trained.entry)

@@ -87,7 +87,6 @@ def test_two_cancels_of_a_job_that_runs(store: Store) -> None:
 
 def test_cancel_against_finish(store: Store) -> None:
     project = add_project(store)
-    ends: set[str | None] = set()
     for _ in range(ROUNDS):
         job_id, _ = add_job(store, project)
         lease = started(store)
@@ -99,14 +98,12 @@ def test_cancel_against_finish(store: Store) -> None:
 
         cancelled, finished = at_once(in_work(store, jobs.cancel, Recorded(), project, job_id), finish)
         state, told, trials = history(store, job_id)
-        ends.add(state)
         assert finished is None
         assert trials == ["failed"]
         if cancelled is Conflict:
             assert (state, told) == ("failed", ["queued", "running", "failed"])
         else:
             assert (state, told) == ("cancelled", ["queued", "running", "cancelling", "cancelled"])
-    assert ends <= {"failed", "cancelled"}
 
 
 def test_cancel_against_start(store: Store, tmp_path: Path) -> None:

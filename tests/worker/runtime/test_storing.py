@@ -1,5 +1,6 @@
 """Results that cannot be stored: nothing is said to have succeeded, and the trial is tried again, not for ever."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,17 @@ def test_it_is_given_up_after_three_attempts(store: Store, tmp_path: Path, block
         problem = work.trials.get("trl_0").problem
     assert problem is not None
     assert (problem["type"], problem["detail"]) == ("/problems/worker-lost", "The results could not be stored.")
+
+
+def test_a_full_storage_is_named(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    add_search(store, trials=1)
+    run: TrialRun = begun(store, tmp_path)
+    monkeypatch.setattr(store.artifacts, "write", full)
+    run._conclude(Done(outcome(tmp_path)))
+    with store.read() as work:
+        told = [event.message for event in work.events.after("job_1", 0, 100)]
+        assert work.trials.get(run.lease.row_id).state == "queued"
+    assert any("The results could not be stored: the storage is full." in message for message in told)

@@ -34,7 +34,9 @@ def test_offsets_are_those_of_the_users_text(either: TrainedText, method: str) -
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_word_is_enough(either: TrainedText, method: str) -> None:
-    item = explained(either, ["awful"], method, targets=["bad"], evaluate=True).items[0]
+    explanation = explained(either, ["awful"], method, targets=["bad"], evaluate=True)
+    assert "too-few-words" in {warning["code"] for warning in explanation.warnings}
+    item = explanation.items[0]
     (word,) = item.targets[0].attributions
     assert (word["token"], word["start"], word["end"]) == ("awful", 0, 5)
     assert word["attribution"] > 0

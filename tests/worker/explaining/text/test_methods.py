@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from captum.attr import IntegratedGradients
+from lime import lime_text
 
 from service.specs.explanations import MethodParameters
 from tests.worker.explaining.text.asking import explained, values
@@ -45,7 +47,8 @@ def halves(first: int, last: int, rows: list[list[float]], leaves: int) -> int:
 
 def test_owen_values_equal_shaps(either: TrainedText) -> None:
     """On the same tree, with a budget for every context, both are exact."""
-    shap = pytest.importorskip("shap")
+    shap = pytest.importorskip("shap")  # never skips, but keeps warnings of matplotlib apart
+
     subject = subject_of(either, TEXT)
     m = len(subject.words)
     answers = HiddenWords(either, subject, [0, 1, 2], quiet())
@@ -79,7 +82,6 @@ def test_owen_values_add_up_on_any_budget(either: TrainedText, evaluations: int)
 
 
 def test_lime_agrees_with_the_lime_package(trained: TrainedText) -> None:
-    lime_text = pytest.importorskip("lime.lime_text")
     explainer = lime_text.LimeTextExplainer(
         split_expression=r"\s+", bow=False, mask_string="", random_state=0, feature_selection="none"
     )
@@ -117,7 +119,6 @@ def test_lime_removes_one_to_all_words() -> None:
 
 
 def test_integrated_gradients_equal_captums(either: TrainedText) -> None:
-    captum = pytest.importorskip("captum.attr")
     subject = subject_of(either, TEXT)
     hidden_id = either.encoder.mask_id if either.encoder.mask_id is not None else either.encoder.pad_id
     hidden = np.where(subject.word_of < len(subject.words), hidden_id, subject.ids)
@@ -130,7 +131,7 @@ def test_integrated_gradients_equal_captums(either: TrainedText) -> None:
 
     found = explained(either, [TEXT], "integrated_gradients", targets=either.classes)
     for k, target in enumerate(found.items[0].targets):
-        theirs = captum.IntegratedGradients(answer).attribute(text, start, target=k, n_steps=500)
+        theirs = IntegratedGradients(answer).attribute(text, start, target=k, n_steps=500)
         of_tokens = theirs.sum(-1)[0].double().detach().numpy()
         expected = [of_tokens[list(word.tokens)].sum() for word in subject.words]
         scale = np.abs(expected).sum()
