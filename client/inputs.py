@@ -9,8 +9,6 @@ from typing import Any
 from client.errors import Json
 from client.multipart import Multipart, Source
 
-MAX_INPUTS = 64
-
 
 @dataclass(frozen=True)
 class Inputs:

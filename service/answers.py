@@ -1,14 +1,18 @@
 """What answers of models share: how long they took, and other forms than JSON."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Header
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from service.specs.csv_cells import Cell, write_csv
 
 CSV, PNG = "text/csv", "image/png"
+DEFAULT_WAIT_SECONDS = 30.0
+"""For an answer that no `Prefer` says otherwise of."""
+Accept = Annotated[str, Header(max_length=500)]
 
 
 class Timing(BaseModel):

@@ -14,7 +14,9 @@ from typing import Literal
 
 Format = Literal["text", "json"]
 TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
+UVICORN = ("uvicorn", "uvicorn.error")
+ACCESS = "uvicorn.access"
+"""Uvicorn's lines of requests, with paths and queries; ours name routes (`service.traffic`)."""
 
 _ids: ContextVar[Mapping[str, str | int]] = ContextVar("log_ids", default={})  # noqa: B039 - never changed in place
 
@@ -64,4 +66,7 @@ def set_up_logging(log_format: Format) -> None:
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
+    access = logging.getLogger(ACCESS)
+    access.handlers.clear()
+    access.propagate = False
     logging.captureWarnings(True)

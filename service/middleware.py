@@ -1,5 +1,6 @@
 """What happens to every request before routing: an id, the host check, the body's limit, safe headers."""
 
+import logging
 import secrets
 from collections.abc import Callable
 
@@ -10,10 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import PayloadTooLarge, UploadTimeout
 from service.logs import log_ids
-from service.problems import problem_response
+from service.problems import INTERNAL, problem_response
 from service.settings import Settings
 from service.traffic import Traffic
 
+log = logging.getLogger(__name__)
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -67,6 +69,11 @@ class RequestFrame:
                 await self._app(scope, self._limited(headers, receive), framed_send)
             else:
                 await problem_response(Request(scope), BAD_HOST)(scope, receive, framed_send)
+        except Exception:
+            log.exception("a request failed")
+            if status:
+                raise  # the answer has begun: the connection is all that can be broken off
+            await problem_response(Request(scope), INTERNAL)(scope, receive, framed_send)
         finally:
             self._traffic.note(scope, status, self._clock() - started)
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from service.errors import Fault, IdempotencyInFlight, IdempotencyMismatch, Invalid, NotFound
+from service.errors import Fault, IdempotencyInFlight, IdempotencyMismatch, Invalid, NotFound, Unavailable
 from service.store import Store
 from service.store.idempotency import in_flight
 from service.store.tables import IdempotencyRow
@@ -68,10 +68,13 @@ async def _replay(request: Request, first: IdempotencyRow, fingerprint: str) -> 
     if first.location is None:
         raise IdempotencyInFlight("The first request with this idempotency key has not been answered yet.")
     found, body = await _read(request, first.location)
-    if found != 200:
+    if found == 404:
         raise NotFound("What the first request with this idempotency key had accepted is gone.")
+    if found != 200:
+        raise Unavailable("What the first request with this idempotency key had accepted cannot be read now.")
     headers = {"Location": first.location, "Content-Type": "application/json", **REPLAYED}
-    return Response(body, status_code=request.scope["route"].status_code or 200, headers=headers)
+    usual = 202 if json.loads(body).get("state") in ("queued", "running") else 200
+    return Response(body, status_code=request.scope["route"].status_code or usual, headers=headers)
 
 
 async def _read(request: Request, path: str) -> tuple[int, bytes]:

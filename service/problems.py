@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -150,7 +150,7 @@ TOLD_AS: dict[type[Exception], ServiceError] = {
     PoolTimeout: Unavailable("The database has no connection to spare."),
     DataError: Invalid("The request holds text that cannot be kept."),
     IntegrityError: Conflict("The resource was changed at the same moment."),
-    Exception: ServiceError("The service failed; the log has the reason."),
+    OSError: Unavailable("The storage does not answer, or is full."),
 }
 """What clients are told of errors that are not ours; the log has the rest."""
 
@@ -162,6 +162,15 @@ def _teller(told: ServiceError) -> Callable[[Request, Exception], Coroutine[Any,
         return problem_response(request, told.to_problem())
 
     return tell
+
+
+INTERNAL = ServiceError("The service failed; the log has the reason.").to_problem()
+"""Of whatever is not foreseen; `service.middleware` answers it, so that it is framed and counted as other answers."""
+
+
+def invalid_body(error: ValidationError, *place: str | int) -> ServiceError:
+    """Pydantic's errors about what stands at `place` of the body."""
+    return invalid([{**fault, "loc": ("body", *place, *fault["loc"])} for fault in error.errors()])
 
 
 def invalid(errors: Sequence[Any]) -> ServiceError:

@@ -72,8 +72,8 @@ class RedisBell:
                 try:
                     with self._redis.pubsub() as subscription:  # type: ignore[no-untyped-call]
                         subscription.subscribe(self._channel)
-                        self._hear(subscription, writing)
                         pause = FIRST_PAUSE_SECONDS
+                        self._hear(subscription, writing)
                 except (redis.RedisError, OSError) as error:
                     log.info("bell not heard: %s", type(error).__name__)
                     self._over.wait(pause)

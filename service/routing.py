@@ -1,6 +1,5 @@
 """The door of every route: the key first, then the body, read strictly; repeats answered from the first answer."""
 
-import json
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -16,9 +15,9 @@ from service.errors import BadInput, Fault, Invalid, MalformedJson, NotFound, To
 from service.once import Handler, answer_once
 from service.rates import Rates
 from service.specs.explanations import MAX_INPUTS
+from service.specs.strict_json import NotStrict, read_json
 
 MAX_DEPTH = 32
-MAX_INTEGER_DIGITS = 19
 MAX_FORM_FILES = MAX_INPUTS + 1
 """The spec may come as a file as well."""
 MAX_FORM_FIELDS = 16
@@ -98,35 +97,13 @@ def known_caller(request: Request) -> Caller:
 
 
 def parse_json(body: bytes) -> Any:
-    """Strict JSON (RFC 8259 without its permissions); raises `MalformedJson`."""
+    """A body's value; raises `MalformedJson`."""
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_int=_bounded_int)
-    except (ValueError, RecursionError) as error:
+        return read_json(body, max_depth=MAX_DEPTH, constants=True)
+    except NotStrict as error:
+        raise MalformedJson(f"The body {error}.") from error
+    except ValueError as error:
         raise MalformedJson("The body is not valid JSON in UTF-8.") from error
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return value
-    raise MalformedJson(f"The body is nested deeper than {MAX_DEPTH} levels.")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) != len(pairs):
-        raise MalformedJson("The body names a key twice in one object.")
-    return mapping
-
-
-def _bounded_int(digits: str) -> int:
-    if len(digits.removeprefix("-")) > MAX_INTEGER_DIGITS:
-        raise MalformedJson(f"The body holds an integer of more than {MAX_INTEGER_DIGITS} digits.")
-    return int(digits)
 
 
 def _is_form(route: APIRoute) -> bool:

@@ -60,7 +60,6 @@ class Settings(BaseSettings):
     expiry_sightings_apart_seconds: float = 15.0
     max_attempts: int = 3
     cancel_grace_seconds: float = 5.0
-    drain_seconds: float = 20.0
     stall_seconds: float = 900.0
     export_seconds: float = 600.0
     memory_limit_bytes: int = 0

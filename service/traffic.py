@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 log = logging.getLogger(__name__)
 NO_ROUTE = "none"
+API = "/v1"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Any other word is the client's own: as a label it would be told, and never end."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -30,6 +31,8 @@ class Traffic:
     def note(self, scope: Any, status: int, seconds: float) -> None:
         """One request is over; `scope` is ASGI's. Its path is the client's to choose, so the route stands for it."""
         route = getattr(scope.get("route"), "path_format", None) or NO_ROUTE
+        if scope["path"].startswith(API) and route != NO_ROUTE and not route.startswith(API):
+            route = f"{API}{route}"  # FastAPI gives the route of a router without what the router is mounted at
         known = route != NO_ROUTE and scope["method"] in METHODS
         method = scope["method"] if known else "any"
         self._seconds.labels(method, route, str(status)).observe(seconds)

@@ -7,7 +7,7 @@ from typing import IO, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from service.errors import Fault, Invalid, MalformedJson
-from service.problems import invalid
+from service.problems import invalid_body
 from service.routing import parse_json
 from service.specs.archive_metadata import check_archive
 from service.specs.datasets import Modality
@@ -108,4 +108,4 @@ def checked(adapter: TypeAdapter[T], value: object, *place: str) -> T:
     try:
         return adapter.validate_python(value, strict=True)
     except ValidationError as error:
-        raise invalid([{**fault, "loc": ("body", *place, *fault["loc"])} for fault in error.errors()]) from error
+        raise invalid_body(error, *place) from error

@@ -15,13 +15,12 @@ from service.doctor.findings import Check, Finding, Patient
 from service.errors import ArtifactCorrupt
 from service.specs.tasks import QUEUES
 from service.store.engine import now_seconds
-from service.store.leases import LeasedRows
+from service.store.leases import LEASED, LeasedRows
 from service.store.migrate import alembic_config
+from service.store.workers import SEEN_SECONDS
 from service.sweeper import ABANDONED_SECONDS
 from service.weak_secrets import weak_secrets
 
-LEASED = ("trials", "datasets", "predictions", "explanations", "exports")
-SEEN_SECONDS = 30.0
 LONG_WAIT_SECONDS = 600.0
 SKEW_SECONDS = 30.0
 LITTLE_BYTES = 2 * 1024**3

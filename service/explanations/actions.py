@@ -8,6 +8,7 @@ from service.explanations.checks import check_budget, check_form, check_spec, mo
 from service.explanations.schemas import ExplanationEntry, ExplanationList, ExplanationRead
 from service.inputs.asking import Asked, checked
 from service.inputs.keeping import keep_inputs
+from service.inputs.kept import dropped_on_refusal
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
 from service.specs.explanations import ExplanationSpec
@@ -39,9 +40,10 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
         raise Invalid("Permutation importance needs targets.", errors=[fault])
     check_form(form, spec, model)
     kept = keep_inputs(store, model, asked, most=most_inputs(spec, modality_of(model.problem)))
-    if form == PNG and len(kept.rows) != 1:
-        raise Invalid("`Accept: image/png` needs one input.")
-    check_budget(spec, model, len(kept.rows))
+    with dropped_on_refusal(store, kept):
+        if form == PNG and len(kept.rows) != 1:
+            raise Invalid("`Accept: image/png` needs one input.")
+        check_budget(spec, model, len(kept.rows))
     row_id = new_id("exp")
     row = ExplanationRow(
         id=row_id, project_id=project_id, model_id=model.id, state="queued", spec=spec.model_dump(), inputs=kept.rows

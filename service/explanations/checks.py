@@ -1,4 +1,4 @@
-"""Whether a model can be explained as asked, and at what cost, before anything is kept."""
+"""Whether a model can be explained as asked, and at what cost, before anything is accepted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +25,8 @@ MAX_EVALUATIONS = 64_000
 """Forwards of a network: as many inputs as a request may bring, each by LIME's usual number of samples."""
 MAX_ROW_EVALUATIONS = 250_000_000
 """Rows sent through a model of tables: minutes of a small network or some hundred trees."""
+LIME_CELLS, CELLS = 64 * 64, 32 * 32
+"""Of a map of an image."""
 MAX_NUMBERS = 1_000_000
 """Attributions of an answer."""
 JUDGED_TIMES, JUDGED_MORE = 4, 700
@@ -80,11 +82,19 @@ def check_budget(spec: ExplanationSpec, model: ModelRow, inputs: int) -> None:
         rule = f"inputs * evaluations <= {most}; here {inputs} * {each}{', judged' if spec.evaluate else ''}"
         fault = Fault(("body", *field), "budget", rule)
         raise BudgetExceeded("The explanation costs too many evaluations.", errors=[fault])
-    targets = _targets(spec)
-    columns = len(model.input["columns"]) if modality == "tabular" and spec.method != "permutation" else 0
-    if inputs * targets * columns > MAX_NUMBERS:
-        rule = f"inputs * targets * columns <= {MAX_NUMBERS}"
+    numbers = inputs * _targets(spec) * _attributions(spec, model, modality)
+    if numbers > MAX_NUMBERS:
+        rule = f"inputs * targets * (columns, tokens or cells of a map) <= {MAX_NUMBERS}; here {numbers}"
         raise BudgetExceeded("The answer would be too long.", errors=[Fault(("body",), "budget", rule)])
+
+
+def _attributions(spec: ExplanationSpec, model: ModelRow, modality: Modality) -> int:
+    """Of one input for one target at most."""
+    if modality == "tabular":
+        return 0 if spec.method == "permutation" else len(model.input["columns"])
+    if modality == "text":
+        return int(model.input["max_tokens"])
+    return LIME_CELLS if spec.method == "lime" else CELLS
 
 
 def counted_evaluations(spec: ExplanationSpec, model: ModelRow) -> tuple[int, tuple[str, ...]]:

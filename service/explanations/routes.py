@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Path, Response
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from service.answers import CSV, PNG, csv_response, wanted
+from service.answers import CSV, DEFAULT_WAIT_SECONDS, PNG, Accept, csv_response, wanted
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import ExplanationUnsupported, Invalid, NotFound
 from service.explanations import actions
@@ -25,8 +25,6 @@ from service.streaming import PAGE_POLICY, stream_artifact
 
 asked_of_models = door_router("/models", "explanations")
 kept = door_router("/explanations", "explanations")
-DEFAULT_WAIT_SECONDS = 30.0
-Accept = Annotated[str, Header(max_length=500)]
 
 
 @asked_of_models.post(

@@ -8,9 +8,9 @@ from service.problems import error_docs
 from service.queue import Nudges
 from service.specs.tasks import QUEUES
 from service.store import Store
+from service.store.workers import SEEN_SECONDS
 
 router = APIRouter(tags=["operations"])
-WORKER_SEEN_SECONDS = 30.0
 
 
 @router.get("/healthz")
@@ -24,7 +24,7 @@ def readyz(request: Request, response: Response) -> dict[str, str]:
     """The database and the broker answer, and every queue has a worker that was seen lately."""
     store: Store = request.app.state.store
     with store.read() as work:
-        served = work.workers.queues_served(WORKER_SEEN_SECONDS)
+        served = work.workers.queues_served(SEEN_SECONDS)
     missing = [queue for queue in QUEUES if queue not in served]
     if missing:
         raise Unavailable(f"No worker was seen lately for: {', '.join(missing)}.")

@@ -7,8 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.settings import Settings
 from service.store import Store
-
-SEEN_SECONDS = 30.0
+from service.store.workers import SEEN_SECONDS
 
 
 def main() -> None:

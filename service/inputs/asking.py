@@ -25,7 +25,7 @@ from service.errors import (
     UnsupportedImage,
     UnsupportedMediaType,
 )
-from service.problems import invalid
+from service.problems import invalid_body
 from service.routing import parse_json
 from service.specs.explanations import MAX_INPUTS, MAX_SAMPLES, DatasetInputs
 
@@ -75,7 +75,7 @@ def checked(spec_class: type[Any], fields: object) -> Any:
     try:
         return spec_class.model_validate(fields)
     except ValidationError as error:
-        raise invalid([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]) from error
+        raise invalid_body(error) from error
 
 
 def _from_values(body: dict[str, Any]) -> Asked:

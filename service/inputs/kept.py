@@ -1,10 +1,12 @@
 """What is kept of a request's inputs until a worker answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.store import Artifact
+from service.errors import ServiceError
+from service.store import Artifact, Store
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,16 @@ class Kept:
 
     rows: list[dict[str, Any]]
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+@contextmanager
+def dropped_on_refusal(store: Store, kept: Kept) -> Iterator[None]:
+    """Removes what was kept where the block refuses the request after all."""
+    try:
+        yield
+    except ServiceError:
+        store.artifacts.delete(kept.artifacts.values())
+        raise
 
 
 def input_row(name: str, sha256: str | None, **place: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from service.errors import Conflict, Fault, Invalid, NotFound
 from service.jobs.planning import Plan, plan
 from service.jobs.progress import progress_of
 from service.jobs.schemas import JobList, JobPlan, JobRead, Rerun, TrialList, TrialRead
-from service.problems import invalid
+from service.problems import invalid_body
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
 from service.specs.jobs import JobSpec
@@ -54,7 +54,7 @@ def rerun(work: UnitOfWork, nudges: Nudges, project_id: str, job_id: str, body: 
         patched = JobSpec.model_validate(spec)
     except ValidationError as error:
         at_fault = "override" if body.override else "apply"
-        raise invalid([{**fault, "loc": ("body", at_fault, *fault["loc"])} for fault in error.errors()]) from error
+        raise invalid_body(error, at_fault) from error
     return submit(work, nudges, project_id, patched)
 
 
@@ -130,11 +130,13 @@ def delete(work: UnitOfWork, project_id: str, job_id: str) -> None:
     erase_job(work, job_id)
 
 
-def trials(work: UnitOfWork, project_id: str, job_id: str) -> TrialList:
-    """A job's trials; raises `NotFound`."""
+def trials(work: UnitOfWork, project_id: str, job_id: str, *, limit: int, first: int) -> TrialList:
+    """A job's trials from the number `first` on; raises `NotFound`."""
     _find(work, project_id, job_id)
-    epochs = work.trials.epochs_of_all(job_id)
-    return TrialList(data=[TrialRead.from_row(row, epochs.get(row.id, [])) for row in work.trials.of(job_id)])
+    rows, following = work.trials.some_of(job_id, limit=limit, first=first)
+    epochs = work.trials.epochs_of([row.id for row in rows])
+    data = [TrialRead.from_row(row, epochs.get(row.id, [])) for row in rows]
+    return TrialList(data=data, next_cursor=None if following is None else str(following))
 
 
 def find_trial(store: Store, project_id: str, job_id: str, number: int) -> str:

@@ -9,7 +9,7 @@ from service.errors import Conflict, Fault, Invalid, TargetInvalid, UnknownBackb
 from service.jobs.costs import check_budget, cost_of
 from service.jobs.idle_fields import idle_fields, overruled
 from service.jobs.schemas import CostEstimate, JobPlan, SampledTrial
-from service.problems import invalid
+from service.problems import invalid_body
 from service.specs.archive_paths import show_path
 from service.specs.augmentation import NEEDED_BY
 from service.specs.backbones import CATALOGUE, weights_known
@@ -94,7 +94,7 @@ def _resolved(spec: JobSpec, facts: DatasetFacts) -> JobSpec:
     try:
         return resolve(spec, facts)
     except ValidationError as error:
-        raise invalid([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]) from error
+        raise invalid_body(error) from error
 
 
 def _check_space(work: UnitOfWork, spec: JobSpec) -> None:

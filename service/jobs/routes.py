@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Path, Response
+from fastapi import Path, Query, Response
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -103,9 +103,15 @@ async def rerun_job(
 
 
 @router.get("/{job_id}/trials", responses=error_docs(NotFound))
-def list_trials(job_id: str, work: Work, caller: Caller) -> TrialList:
+def list_trials(
+    job_id: str,
+    work: Work,
+    caller: Caller,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+) -> TrialList:
     """The job's trials by number."""
-    return actions.trials(work, caller.project_id, job_id)
+    return actions.trials(work, caller.project_id, job_id, limit=limit, first=cursor)
 
 
 @router.get("/{job_id}/trials/{number}", responses=error_docs(NotFound))

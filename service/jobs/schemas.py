@@ -151,10 +151,10 @@ class TrialRead(BaseModel):
 
 
 class TrialList(BaseModel):
-    """All trials of a job by number."""
+    """A page of a job's trials by number."""
 
     data: list[TrialRead]
-    next_cursor: None = None
+    next_cursor: str | None
 
 
 class Rerun(Spec):

@@ -50,7 +50,7 @@ def rotate(work: UnitOfWork, caller: Caller, key_id: str, body: KeyRotate) -> Ke
     if not work.keys.lives(old.id):
         raise Conflict("The key has expired; make a new one.")
     if work.keys.successor(old.id) is not None:
-        raise Conflict("The key was rotated already; rotate the one that replaces it.")
+        raise Conflict("The key was rotated already; rotate the one that replaced it, or make a new one.")
     if old.replaces is not None:
         work.keys.revoke(old.replaces)
     new = KeyRow(project_id=old.project_id, name=old.name, scopes=list(old.scopes), replaces=old.id)

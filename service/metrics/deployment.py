@@ -9,10 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from service.store import Store, UnitOfWork
-from service.store.leases import LeasedRows
-
-LEASED = ("trials", "datasets", "predictions", "explanations", "exports")
-SEEN_SECONDS = 30.0
+from service.store.leases import LEASED, LeasedRows
+from service.store.workers import SEEN_SECONDS
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from service.errors import BudgetExceeded, Fault, NotFound
 from service.inputs.asking import Asked, checked
 from service.inputs.keeping import keep_inputs
+from service.inputs.kept import dropped_on_refusal
 from service.predictions.schemas import PredictionEntry, PredictionList, PredictionRead
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
@@ -28,9 +29,10 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
         raise NotFound("No such model.")
     most = MAX_IMAGES if modality_of(model.problem) == "image" else MAX_SAMPLES
     kept = keep_inputs(store, model, asked, most=most)
-    if len(kept.rows) * len(model.classes) > MAX_NUMBERS:
-        fault = Fault(("body",), "budget", f"inputs * {len(model.classes)} classes <= {MAX_NUMBERS}")
-        raise BudgetExceeded("The answer would be too long.", errors=[fault])
+    with dropped_on_refusal(store, kept):
+        if len(kept.rows) * len(model.classes) > MAX_NUMBERS:
+            fault = Fault(("body",), "budget", f"inputs * {len(model.classes)} classes <= {MAX_NUMBERS}")
+            raise BudgetExceeded("The answer would be too long.", errors=[fault])
     row_id = new_id("prd")
     with store.work(quick=True) as work:
         row = PredictionRow(

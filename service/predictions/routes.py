@@ -1,13 +1,13 @@
 """Predictions of a model."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from service.answers import CSV, csv_response, wanted
+from service.answers import CSV, DEFAULT_WAIT_SECONDS, Accept, csv_response, wanted
 from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import NotFound
 from service.inputs.asking import INPUT_ERRORS, read_asked
@@ -21,9 +21,7 @@ from service.specs.explanations import PredictionSpec
 
 asked_of_models = door_router("/models", "predictions")
 kept = door_router("/predictions", "predictions")
-DEFAULT_WAIT_SECONDS = 30.0
 CSV_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {CSV: {"schema": {"type": "string"}}}}}
-Accept = Annotated[str, Header(max_length=500)]
 
 
 @asked_of_models.post(

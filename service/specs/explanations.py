@@ -23,7 +23,7 @@ class MethodParameters(Spec):
 
     Fields:
         layer: grad_cam: dotted name of the module to hook; found by itself when null.
-        evaluations: shap: budget of the model's evaluations per input and target.
+        evaluations: shap: budget of the model's evaluations per input, however many targets.
         baseline: shap and lime on images: what hidden regions show.
         batch_size: on images and texts: masked inputs per forward.
         explainer: shap: `partition` is the one for images and texts; tables take the one that fits the model.

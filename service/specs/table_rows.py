@@ -1,7 +1,6 @@
 """Rows that a model is asked about: from JSON, from a CSV file, from JSON lines; checked against its columns."""
 
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +9,8 @@ from service.errors import Fault, Invalid, MalformedJson, PayloadTooLarge, TooMa
 from service.specs.archive_paths import show_path
 from service.specs.cell_values import is_missing, number_text, parse_number, parse_switch, parse_time
 from service.specs.csv_reader import DEFAULT_LIMITS, MAX_FAULTS, CsvReader
-from service.specs.tables import ColumnKind, ColumnSchema, Delimiter
+from service.specs.strict_json import read_json
+from service.specs.tables import ColumnKind, ColumnSchema
 
 MAX_TEXT_BYTES = DEFAULT_LIMITS.field_bytes
 MAX_LINE_BYTES = 1024**2
@@ -116,7 +116,7 @@ def _fits(text: str) -> bool:
         return False
 
 
-def read_rows_csv(data: bytes, *, limit: int, delimiter: Delimiter | None = None) -> list[dict[str, Any]]:
+def read_rows_csv(data: bytes, *, limit: int) -> list[dict[str, Any]]:
     """The rows of a CSV file as text, to be given to `checked_rows`.
 
     Raises:
@@ -124,7 +124,7 @@ def read_rows_csv(data: bytes, *, limit: int, delimiter: Delimiter | None = None
         TooManyItems: more than `limit` rows.
         PayloadTooLarge: more than `MAX_CELLS` values in all.
     """
-    reader = CsvReader(io.BytesIO(data), delimiter)
+    reader = CsvReader(io.BytesIO(data), None)
     rows: list[dict[str, Any]] = []
     for _, row in reader:
         if len(rows) == limit:
@@ -166,10 +166,10 @@ def _json_object(line: bytes, number: int) -> dict[str, Any]:
     if len(line) > MAX_LINE_BYTES:
         raise _bad_line(number)
     try:
-        value = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        value = read_json(line, max_depth=1)
+    except ValueError as error:
         raise _bad_line(number) from error
-    if not isinstance(value, dict) or any(isinstance(cell, list | dict) for cell in value.values()):
+    if not isinstance(value, dict):
         raise _bad_line(number)
     return value
 
@@ -177,14 +177,3 @@ def _json_object(line: bytes, number: int) -> dict[str, Any]:
 def _bad_line(number: int) -> MalformedJson:
     fault = Fault(("file", number), MalformedJson.slug, f"Line {number} is not one short, flat JSON object in UTF-8.")
     return MalformedJson(fault.message, errors=[fault])
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return mapping
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")

@@ -10,9 +10,11 @@ from typing import IO, Any, Literal
 
 from service.errors import Fault, Invalid, PayloadTooLarge, TargetInvalid, UnsupportedMediaType
 from service.specs.csv_reader import BYTE_ORDER_MARK, MAX_COLUMN_NAME, MAX_FAULTS, CsvLimits, CsvReader
+from service.specs.strict_json import NotStrict, read_json
 
 TextFormat = Literal["jsonl", "csv"]
 MOST_COLUMNS = 100
+MOST_DEPTH = 32
 TEXT_LIMITS = CsvLimits(file_bytes=1024**3, rows=1_000_000)
 """A text has at most 128 KiB, of which a network reads a thousand tokens at most."""
 _FOREIGN = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PAR1", b"%PDF", b"\x80\x04")
@@ -140,16 +142,15 @@ def _lines(file: IO[bytes], limits: CsvLimits) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_object(line: bytes) -> dict[str, Any]:
-    """The object of a line, no key twice, all of it UTF-8 and finite; `ValueError` says what is wrong with it."""
+    """The object of a line; `ValueError` says what is wrong with it."""
     try:
-        text = line.decode("utf-8")
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        found = read_json(line, max_depth=MOST_DEPTH)
     except UnicodeDecodeError as error:
         raise ValueError("the text is not UTF-8") from error
-    except json.JSONDecodeError as error:
+    except NotStrict as error:
+        raise ValueError(f"the line {error}") from error
+    except ValueError as error:
         raise ValueError("this is not JSON") from error
-    except RecursionError as error:
-        raise ValueError("the object is nested too deeply") from error
     if not isinstance(found, dict):
         raise ValueError("this is no JSON object")
     return found
@@ -193,14 +194,3 @@ def _check_named(names: Sequence[str], columns: TextColumns) -> None:
     if columns.target not in names:
         fault = Fault(("body", "target"), TargetInvalid.slug, "the file has no column of this name")
         raise TargetInvalid("The file has no target column of that name.", errors=[fault])
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")

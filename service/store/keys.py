@@ -52,8 +52,8 @@ class Keys:
         return self._session.scalars(query).one_or_none()
 
     def successor(self, key_id: str) -> str | None:
-        """The live key that was rotated from this one."""
-        return self._session.execute(select(KeyRow.id).where(KeyRow.replaces == key_id, _is_live())).scalar()
+        """The key that was rotated from this one, whatever became of it."""
+        return self._session.execute(select(KeyRow.id).where(KeyRow.replaces == key_id)).scalar()
 
     def by_digest(self, sha256: str) -> KeyRow | None:
         """A key by digest, revoked ones too."""

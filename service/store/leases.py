@@ -13,6 +13,9 @@ from sqlalchemy.orm import Session
 from service.errors import LeaseLost, WorkerLost
 from service.store.engine import now_seconds
 
+LEASED = ("trials", "datasets", "predictions", "explanations", "exports")
+"""What workers take under a lease, as the unit of work names it."""
+
 
 @dataclass(frozen=True)
 class Lease:

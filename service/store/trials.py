@@ -1,6 +1,6 @@
 """Trials and their epochs in the store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, exists, func, select, tuple_, update
@@ -67,6 +67,12 @@ class Trials:
         """A job's trials by number, read afresh."""
         query = select(TrialRow).where(TrialRow.job_id == job_id).order_by(TrialRow.number)
         return list(self._session.scalars(query.execution_options(populate_existing=True)))
+
+    def some_of(self, job_id: str, *, limit: int, first: int) -> tuple[list[TrialRow], int | None]:
+        """At most `limit` trials of a job from the number `first` on, and the number after them, if there are more."""
+        query = select(TrialRow).where(TrialRow.job_id == job_id, TrialRow.number >= first)
+        rows = list(self._session.scalars(query.order_by(TrialRow.number).limit(limit + 1)))
+        return rows[:limit], rows[limit].number if len(rows) > limit else None
 
     def find(self, job_id: str, number: int) -> TrialRow | None:
         """One trial of a job."""
@@ -182,12 +188,11 @@ class Trials:
         query = select(EpochRow.record).where(EpochRow.trial_id == trial_id).order_by(EpochRow.epoch)
         return list(self._session.scalars(query))
 
-    def epochs_of_all(self, job_id: str) -> dict[str, list[dict[str, Any]]]:
-        """By trial id, all epochs in order: one query for a whole job."""
+    def epochs_of(self, trial_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """By trial id, all epochs in order: one query for a page of trials."""
         query = (
             select(EpochRow.trial_id, EpochRow.record)
-            .join(TrialRow, TrialRow.id == EpochRow.trial_id)
-            .where(TrialRow.job_id == job_id)
+            .where(EpochRow.trial_id.in_(trial_ids))
             .order_by(EpochRow.trial_id, EpochRow.epoch)
         )
         found: dict[str, list[dict[str, Any]]] = {}

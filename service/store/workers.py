@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 from service.store.engine import now_seconds
 from service.store.tables import WorkerRow
 
+SEEN_SECONDS = 30.0
+"""Whoever has not said for as long that it lives is taken to be gone; workers say it every few seconds."""
 RANK = {"packaged": 3, "local": 2, "downloadable": 1, "none": 0}
 
 

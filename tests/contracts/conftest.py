@@ -48,7 +48,7 @@ def make_api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     def make(**settings: Any) -> Api:
         folder: Path = tmp_path_factory.mktemp("data")
         chosen = Settings(data_dir=folder, database_url=database_url(), sweep_seconds=3600, **settings)
-        store = Store(chosen.database_url)
+        store = Store(chosen.database_url, chosen.artifacts_url)
         if request.param == "sqlite":
             upgrade(store.engine)
         client = TestClient(

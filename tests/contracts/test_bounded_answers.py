@@ -1,18 +1,23 @@
 """What one request may make the API hold: of what is sent, and of what lists show; and what is said of odd labels."""
 
 import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from service.jobs import actions as jobs
 from service.specs import table_rows
 from service.specs.base import new_id
 from service.specs.explanations import ExplanationSpec
-from service.store.tables import ExplanationRow
+from service.store.tables import ExplanationRow, JobRow, TrialRow
 from tests.contracts.conftest import Api, problem
 from tests.contracts.models import fault, table_model, text_model
 from tests.contracts.test_row_inputs import send_file
+from tests.corpora import pets
 from tests.corpora.pictures import png
 
 LABELS = ["non/free", "q?#%", "a b", "é"]
@@ -82,3 +87,87 @@ def test_pictures_are_where_their_addresses_say(api: Api) -> None:
 def test_maps_are_no_table(api: Api) -> None:
     path = f"/v1/explanations/{api.ours.ids['explanation_id']}"
     problem(api.call("GET", path, headers={"Accept": "text/csv"}), 422, "validation")
+
+
+def test_trials_come_page_by_page(api: Api) -> None:
+    job_id = new_id("job")
+    add_trials(api, job_id, 5)
+    path, numbers, cursor = f"/v1/jobs/{job_id}/trials", [], ""
+    while cursor is not None:
+        page = api.call("GET", f"{path}?limit=2{cursor and f'&cursor={cursor}'}").json()
+        numbers += [[trial["number"] for trial in page["data"]]]
+        cursor = page["next_cursor"]
+    assert numbers == [[0, 1], [2, 3], [4]]
+    assert len(api.call("GET", path).json()["data"]) == 5
+    problem(api.call("GET", f"{path}?limit=201"), 422, "validation")
+
+
+def test_words_of_an_answer_are_counted(api: Api) -> None:
+    classes = [f"c{number}" for number in range(16)]
+    texts = "\n".join(["note", *["a"] * 490]).encode()
+    for targets, taken in ((15, True), (16, False)):
+        spec = json.dumps({"method": "lime", "targets": classes[:targets], "parameters": {"samples": 50}})
+        path = f"/v1/models/{text_model(api, classes=classes)}/explanations"
+        answer = api.call("POST", path, files={"file": ("a.csv", texts)}, data={"spec": spec})
+        if taken:
+            assert answer.status_code == 202, answer.text
+        else:
+            assert "inputs * targets" in problem(answer, 422, "budget-exceeded")["errors"][0]["message"]
+
+
+def test_what_was_kept_of_a_refused_request_is_dropped(make_api: Callable[..., Api], tmp_path: Path) -> None:
+    api = make_api(artifacts_url=f"file://{tmp_path}")
+    spec = json.dumps({"method": "shap", "parameters": {"evaluations": 10_000}})
+    path = f"/v1/models/{api.ours.ids['model_id']}/explanations"
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert before, "the project's files lie there"
+    files = [("file", (f"{place}.png", png(place))) for place in range(7)]
+    problem(api.call("POST", path, files=files, data={"spec": spec}), 422, "budget-exceeded")
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_storage_that_is_away_is_told_as_such(make_api: Callable[..., Api], tmp_path: Path) -> None:
+    api = make_api(artifacts_url=f"file://{tmp_path / 'artifacts'}")
+    shutil.rmtree(tmp_path / "artifacts")
+    (tmp_path / "artifacts").touch()
+    problem(api.upload(pets.plain()), 503, "unavailable")
+
+
+def test_what_fails_is_framed_and_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(jobs, "page", broken)
+    answer = api.call("GET", "/v1/jobs")
+    assert "secret" not in answer.text
+    problem(answer, 500, "internal")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    registry = api.client.app.state.traffic.registry  # type: ignore[attr-defined]
+    labels = {"method": "GET", "route": "/v1/jobs", "status": "500"}
+    assert registry.get_sample_value("tunelens_http_request_seconds_count", labels) == 1
+
+
+@pytest.mark.parametrize("key", ["tl_" + "a" * 30 + "é" * 2, "é" * 40])
+def test_s02_keys_of_other_letters_are_unknown(key: str, api: Api) -> None:
+    header = f"Bearer {key}".encode("latin-1")
+    answer = api.client.get("/v1/jobs", headers={b"Authorization": header})  # type: ignore[dict-item]
+    problem(answer, 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("value", ["[" * 980 + "]" * 980, "9" * 5000])
+def test_lines_of_an_upload_are_strict(value: str, api: Api) -> None:
+    line = f'{{"text": "a", "label": "b", "x": {value}}}\n'
+    answer = api.upload(line * 12, name="a.jsonl", modality="text")
+    assert problem(answer, 422, "validation")["errors"][0]["code"] == "jsonl-malformed"
+    assert "sys." not in answer.text
+
+
+def add_trials(api: Api, job_id: str, count: int) -> None:
+    with api.store.work() as work:
+        ours = work.jobs.get(api.ours.ids["job_id"])
+        assert ours is not None
+        job = JobRow(id=job_id, project_id=ours.project_id, labels={}, dataset_digest="0" * 64, state="succeeded",
+                     spec=ours.spec)  # fmt: skip
+        work.jobs.add(job)
+        for number in range(count):
+            work.trials.add(TrialRow(id=new_id("trl"), job_id=job_id, number=number, state="succeeded"))

@@ -65,8 +65,8 @@ def test_requests_are_counted_by_route_and_never_by_path(api: Api) -> None:
     api.call("GET", "/v1/jobs/c4n4ry?q=c4n4ry")
     api.call("BREW", "/c4n4ry/of/nothing")
     after = scraped(api)
-    assert count(after, "/jobs/{job_id}", "200") - count(before, "/jobs/{job_id}", "200") == 3
-    assert count(after, "/jobs/{job_id}", "404") - count(before, "/jobs/{job_id}", "404") == 1
+    assert count(after, "/v1/jobs/{job_id}", "200") - count(before, "/v1/jobs/{job_id}", "200") == 3
+    assert count(after, "/v1/jobs/{job_id}", "404") - count(before, "/v1/jobs/{job_id}", "404") == 1
     assert count(after, "none", "404", "any") - count(before, "none", "404", "any") == 1
     assert "c4n4ry" not in repr(after)
     assert count(after, "/metrics", "200") >= 1

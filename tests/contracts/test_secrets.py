@@ -115,7 +115,7 @@ def test_s11_figures_repeat_nothing(make_api: Callable[..., Api], logged: Callab
         assert api.call(method, path).status_code in (404, 405)
     figures = api.call("GET", "/metrics", key=operator)
     assert figures.status_code == 200
-    assert 'route="/jobs"' in figures.text
+    assert 'route="/v1/jobs"' in figures.text
     assert CANARY not in figures.text.lower()
     assert CANARY not in logged().lower()
 
@@ -137,7 +137,7 @@ def test_s11_failures_are_logged_without_what_was_sent(
     with api.store.work() as work:
         work.session.connection().exec_driver_sql("ALTER TABLE jobs RENAME COLUMN name TO title")
     problem(api.call("POST", "/v1/jobs", json=spec), *told)
-    assert ("INSERT INTO jobs" in logged()) == (told[1] == "unavailable"), "the server logs the others, whole"
+    assert "INSERT INTO jobs" in logged()
     assert CANARY not in logged()
 
 

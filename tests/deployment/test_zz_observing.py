@@ -55,7 +55,7 @@ def test_logs_are_objects_that_name_requests_and_trials_and_no_secret(deployed: 
     assert {line["level"] for line in lines} <= LEVELS
     answered = [line for line in lines if line["logger"] == "service.traffic"]
     assert all(line["request_id"].startswith("req_") for line in answered)
-    assert {line["route"] for line in answered} >= {"/jobs", "/datasets"}
+    assert {line["route"] for line in answered} >= {"/v1/jobs", "/v1/datasets"}
     trials = [line for line in lines if line["message"].startswith("trial over")]
     assert trials
     assert all(line["job_id"].startswith("job_") and line["trial"] == 0 for line in trials)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import MalformedJson
-from service.routing import MAX_DEPTH, MAX_INTEGER_DIGITS, parse_json
+from service.routing import MAX_DEPTH, parse_json
+from service.specs.strict_json import MAX_INTEGER_DIGITS
 
 scalars = (
     st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False)

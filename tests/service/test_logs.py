@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
+import uvicorn
 
-from service.logs import UVICORN, JsonLines, current_ids, log_ids, set_up_logging
+from service.logs import ACCESS, UVICORN, JsonLines, current_ids, log_ids, set_up_logging
 
 
 def line(message: str, **extra: object) -> dict[str, object]:
@@ -56,7 +57,7 @@ def test_ids_stay_with_their_request() -> None:
 
 @pytest.fixture
 def logging_restored() -> Iterator[None]:
-    root, others = logging.getLogger(), [logging.getLogger(name) for name in UVICORN]
+    root, others = logging.getLogger(), [logging.getLogger(name) for name in (*UVICORN, ACCESS)]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in (root, *others)]
     yield
     logging.captureWarnings(False)
@@ -66,10 +67,12 @@ def logging_restored() -> Iterator[None]:
 
 @pytest.mark.usefixtures("logging_restored")
 def test_servers_and_libraries_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    uvicorn.Config("service.app:from_environment", access_log=False)  # as the server does before it loads us
     logging.getLogger("uvicorn.error").addHandler(logging.StreamHandler())
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     set_up_logging("json")
     logging.getLogger("uvicorn.error").info("started on %d", 8000)
+    logging.getLogger("uvicorn.access").info("GET /?secret=1")
     logging.getLogger("celery.worker").warning("lost the broker")
     told = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
     assert [(one["logger"], one["message"]) for one in told] == [

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import PayloadTooLarge, UploadTimeout
+from service.errors import PayloadTooLarge, ServiceError, UploadTimeout
 from service.middleware import RequestFrame
 from service.settings import Settings
 from service.traffic import Traffic
@@ -19,11 +19,15 @@ def read_body(
     """How many bytes of a body arrive that comes at this speed, by an endless sender if there are no more pieces."""
     now = 0.0
     got = 0
+    refused: list[ServiceError] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal got
-        async for piece in Request(scope, receive).stream():
-            got += len(piece)
+        try:
+            async for piece in Request(scope, receive).stream():
+                got += len(piece)
+        except ServiceError as error:
+            refused.append(error)
 
     async def receive() -> Message:
         nonlocal now
@@ -45,6 +49,8 @@ def read_body(
         "headers": [(k.encode(), v.encode()) for k, v in sent.items()],
     }
     anyio.run(frame, scope, receive, send)
+    for error in refused:
+        raise error
     return got
 
 

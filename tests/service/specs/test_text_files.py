@@ -57,14 +57,14 @@ GOOD = b'{"text": "a", "label": "x"}\n'
         (b'["a"]', "no JSON object"),
         (b'{"text": 1, "label": "x"}', "text is missing or no string"),
         (b'{"label": "x"}', "text is missing or no string"),
-        (b'{"text": "a", "text": "b", "label": "x"}', "key occurs twice"),
+        (b'{"text": "a", "text": "b", "label": "x"}', "names a key twice"),
         (b'{"text": "a\\u0000", "label": "x"}', "NUL"),
         (b'{"text": "\\ud83d", "label": "x"}', "surrogate"),
-        (b'{"text": "a", "label": "x", "n": NaN}', "NaN is no number"),
+        (b'{"text": "a", "label": "x", "n": NaN}', "NaN, which is no number"),
         (b'{"text": "\xff", "label": "x"}', "not UTF-8"),
         (b'{"text": "a", "label": "x", " n": 1}', "a name is"),
         (b'{"text": "' + b"a" * 200 + b'", "label": "x"}', "longer than 100 bytes"),
-        (b'{"text": "a", "label": "x", "deep": ' + b"[" * 3000 + b"]" * 3000 + b"}", "nested too deeply"),
+        (b'{"text": "a", "label": "x", "deep": ' + b"[" * 3000 + b"]" * 3000 + b"}", "nested deeper than 32"),
     ],
 )
 def test_a_bad_line_is_named(line: bytes, rule: str) -> None:
