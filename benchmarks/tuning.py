@@ -128,7 +128,7 @@ def tuned(live: Live, archive: Path, asked: argparse.Namespace) -> tuple[dict[st
     job = live.client.wait(live.client.submit_job(spec))
     seconds = time.perf_counter() - started
     assert job["state"] == "succeeded", job
-    trials = live.http.get(f"/v1/jobs/{job['id']}/trials").json()["data"]
+    trials = live.client.trials(job["id"])
     states = [trial["state"] for trial in trials]
     split = json.loads(live.client.download(f"/v1/models/{job['model_id']}/artifacts/split.json"))  # type: ignore[arg-type]
     found = {
