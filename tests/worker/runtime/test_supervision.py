@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,12 +30,13 @@ def supervise(
     work: Callable[..., object],
     payload: object = None,
     *,
+    is_judged: bool = False,
     watch: Watch = WATCH,
     beat: Callable[[], Wish] = lambda: "go_on",
     **more: Any,
 ) -> Ending:
     callbacks: dict[str, Any] = {"record": lambda report: None, "wish": lambda: "go_on", **more}
-    started = start_child(work, Order(payload))
+    started = start_child(work, Order(payload, is_judged=is_judged))
     try:
         return Supervisor(started, watch, beat=beat, **callbacks).run()
     finally:
@@ -74,6 +76,10 @@ def test_a_killed_child_is_a_crash() -> None:
     ending = supervise(children.die)
     assert isinstance(ending, Crashed)
     assert "exit code -6" in ending.reason
+
+
+def test_a_child_killed_in_the_middle_of_a_message_is_a_crash() -> None:
+    assert supervise(children.die_while_speaking) == Crashed("The child process ended with exit code -9.")
 
 
 def test_too_little_memory_is_a_problem_not_a_crash() -> None:
@@ -116,7 +122,7 @@ def test_a_child_is_never_more_than_one_epoch_ahead_of_its_judge() -> None:
         seen.append(report.payload["epoch"])
 
     wish: Callable[[], Wish] = lambda: "stop" if 3 in seen else "go_on"  # noqa: E731
-    ending = supervise(children.run_epochs, 1000, record=record, wish=wish)
+    ending = supervise(children.run_epochs, 1000, is_judged=True, record=record, wish=wish)
     assert isinstance(ending, Done)
     assert ending.result in (3, 4)
 
@@ -124,10 +130,19 @@ def test_a_child_is_never_more_than_one_epoch_ahead_of_its_judge() -> None:
 def test_a_child_does_not_wait_for_a_judge_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "HEED_SECONDS", 0.01)
     ours, theirs = Pipe()
-    reporter = child.Reporter(theirs)
+    reporter = child.Reporter(theirs, is_judged=True)
     for number in range(1, 6):
         reporter.epoch(children.Epoch(number))
     assert [ours.recv().payload["epoch"] for _ in range(5)] == [1, 2, 3, 4, 5]
+
+
+def test_a_child_that_nobody_judges_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "HEED_SECONDS", 3600.0)
+    ours, theirs = Pipe()
+    thread = threading.Thread(target=children.run_epochs, args=(5, child.Reporter(theirs)), daemon=True)
+    thread.start()
+    assert [ours.recv().payload["epoch"] for _ in range(5) if ours.poll(10.0)] == [1, 2, 3, 4, 5]
+    thread.join()
 
 
 def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> None:
@@ -150,6 +165,7 @@ def test_s40_time_limits(watch: Watch, slug: str | None) -> None:
     if slug is None:
         assert isinstance(ending, Crashed)
         assert "silent" in ending.reason
+        assert not ending.at_work
     else:
         assert isinstance(ending, Failed)
         assert ending.problem["type"] == f"/problems/{slug}"
