@@ -1,5 +1,6 @@
 """Every patch makes another valid spec of the job's; what would change nothing is not offered."""
 
+import re
 from dataclasses import replace
 from itertools import product
 from typing import Any, get_args
@@ -61,6 +62,12 @@ def test_patches_are_valid_and_change_something(verdict: Verdict, spec: JobSpec)
 def test_a_remedy_leads_on_or_stops(spec: JobSpec) -> None:
     """Taken again and again, every remedy comes to where it is no longer offered."""
     assert unending_remedies(spec, offered, patched) == []
+
+
+def test_advice_is_in_words_for_any_samples() -> None:
+    """Tables and texts get it too."""
+    for kind in KINDS.values():
+        assert not re.search("picture|image", f"{kind.title} {kind.rationale}", re.IGNORECASE)
 
 
 def test_what_is_at_its_end_is_dropped() -> None:

@@ -3,11 +3,9 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from sqlalchemy.exc import OperationalError
 from service.errors import LeaseLost
 from tests.live import gone, until
 from tests.worker.runtime import children
-from worker.runtime import child
 from worker.runtime.child import Order
 from worker.runtime.children import start_child
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
@@ -125,24 +122,6 @@ def test_a_child_is_never_more_than_one_epoch_ahead_of_its_judge() -> None:
     ending = supervise(children.run_epochs, 1000, is_judged=True, record=record, wish=wish)
     assert isinstance(ending, Done)
     assert ending.result in (3, 4)
-
-
-def test_a_child_does_not_wait_for_a_judge_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "HEED_SECONDS", 0.01)
-    ours, theirs = Pipe()
-    reporter = child.Reporter(theirs, is_judged=True)
-    for number in range(1, 6):
-        reporter.epoch(children.Epoch(number))
-    assert [ours.recv().payload["epoch"] for _ in range(5)] == [1, 2, 3, 4, 5]
-
-
-def test_a_child_that_nobody_judges_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "HEED_SECONDS", 3600.0)
-    ours, theirs = Pipe()
-    thread = threading.Thread(target=children.run_epochs, args=(5, child.Reporter(theirs)), daemon=True)
-    thread.start()
-    assert [ours.recv().payload["epoch"] for _ in range(5) if ours.poll(10.0)] == [1, 2, 3, 4, 5]
-    thread.join()
 
 
 def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> None:
