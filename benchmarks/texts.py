@@ -20,12 +20,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from service.specs.datasets import ImageSample, Manifest
 from service.specs.jobs import JobSpec
 from service.specs.resolving import DatasetFacts, resolve
 from service.specs.text_files import TextColumns
 from tests.worker.training.orders import RecordingSink
 from worker.backbones.sources import WeightSources
+from worker.data.deck import deck_of_labels
 from worker.data.disk_cache import DiskCache
 from worker.data.splits import deal
 from worker.data.texts.samples import TextSamples, read_texts
@@ -66,15 +66,14 @@ def tf_idf(samples: TextSamples, dealt: dict[str, list[int]]) -> float:
     return statistics.mean(answer == samples.classes[at] for answer, at in zip(answers, dealt["test"], strict=True))
 
 
-def dealt_of(samples: TextSamples, found: TextValidation, spec: JobSpec) -> dict[str, list[int]]:
-    pairs = enumerate(zip(samples.classes, samples.digests, strict=True))
-    listed = [ImageSample(path=str(row), label=label, sha256=digest) for row, (label, digest) in pairs]
-    return {**deal(Manifest(classes=found.manifest.classes, samples=listed), spec.split, spec.seed)}
+def dealt_of(samples: TextSamples, spec: JobSpec) -> dict[str, list[int]]:
+    deck = deck_of_labels(samples.classes, samples.digests, samples.columns.__getitem__, "texts")
+    return {**deal(deck, spec.split, spec.seed)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--fine-tune-seeds", type=int, default=2)
@@ -82,6 +81,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, action="append")
     parser.add_argument("--augmentation", default="none")
     asked = parser.parse_args()
+    if asked.data is None:
+        print("Left out: it needs DATA_FOLDER with debian_sections.jsonl, which shared/data/prepare.py writes.")
+        return
     upload = asked.data / "debian_sections.jsonl"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -96,7 +98,7 @@ def main() -> None:
             spec = job(seed, found, backbone={"trainable": "head"})
             outcome, seconds = trained(folder, upload, found, spec)
             test = outcome.metrics["test"]
-            rows.append((tf_idf(samples, dealt_of(samples, found, spec)), test["accuracy"]))
+            rows.append((tf_idf(samples, dealt_of(samples, spec)), test["accuracy"]))
             print(f"{seed:>4} {rows[-1][0]:>7.3f} {test['accuracy']:>7.3f} {test['log_loss']:>6.3f} "
                   f"{outcome.best_epoch:>6} {seconds:>7.1f}", flush=True)  # fmt: skip
         print("mean", *(f"{statistics.mean(column):>7.4f}" for column in zip(*rows, strict=True)))

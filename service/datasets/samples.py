@@ -11,6 +11,7 @@ from service.datasets.schemas import ImageSampleRead, RowRead, SampleList, TextR
 from service.errors import Conflict, Fault, Invalid, NotFound
 from service.specs.datasets import Manifest, Modality
 from service.specs.sample_columns import CLASS, DIGEST, TEXT, VALUE
+from service.specs.sample_rows import read_rows
 from service.specs.tables import TableManifest
 from service.specs.texts import TextManifest
 from service.store import Artifact, UnitOfWork
@@ -105,16 +106,10 @@ def _texts(manifest: TextManifest, file: ArtifactFile, query: SampleQuery) -> Sa
 
 
 def _read(source: ArtifactFile, query: SampleQuery) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Position and cells of each sample of the page; only the groups of rows that hold it are read."""
+    """Position and cells of each sample of the page."""
     with pq.ParquetFile(source) as file:
-        start, stop = 0, query.after + query.limit
-        for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if start < stop and start + rows > query.after:
-                first = max(0, query.after - start)
-                found = file.read_row_group(group, use_threads=False).slice(first, stop - start - first)
-                yield from enumerate(found.to_pylist(), start=start + first)
-            start += rows
+        places = range(query.after, min(query.after + query.limit, file.metadata.num_rows))
+        yield from zip(places, read_rows(file, places).to_pylist(), strict=True)
 
 
 def _cell(value: Any) -> Any:

@@ -53,6 +53,7 @@ class Translator:
         made: list[str] = []
         for start in range(0, len(texts), _BATCH):
             encodings = self.tokenizer.encode_batch(list(texts[start : start + _BATCH]))
+            most = [min(2 * len(encoding.ids) + 10, self._positions - 1) for encoding in encodings]
             ids, mask = pad([encoding.ids for encoding in encodings], int(self.model.config.pad_token_id))
             with torch.inference_mode():
                 answers = self.model.generate(
@@ -60,10 +61,18 @@ class Translator:
                     attention_mask=mask.to(self.device),
                     do_sample=False,
                     num_beams=1,
-                    max_new_tokens=min(2 * ids.shape[1] + 10, self.model.config.max_position_embeddings - 1),
+                    max_new_tokens=max(most),
                 )
-            made += self.tokenizer.decode_batch(answers.tolist(), skip_special_tokens=True)
+            # Each answer ends where it would end alone, or a translation would depend on the longest text beside it.
+            # It begins with the decoder's start; alone, its last token would be the end where that is forced.
+            start_tokens = 1 if self.model.generation_config.forced_eos_token_id is None else 0
+            answers = [answer[: start_tokens + length] for answer, length in zip(answers.tolist(), most, strict=True)]
+            made += self.tokenizer.decode_batch(answers, skip_special_tokens=True)
         return made
+
+    @property
+    def _positions(self) -> int:
+        return int(self.model.config.max_position_embeddings)
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,6 @@ class TextSource:
         """
         return read_tokenizer((self.folder / "tokenizer.json").read_bytes())
 
-    def encoder(self, max_tokens: int | None = None) -> TextEncoder:
-        """Texts → tokens for this network."""
-        return text_encoder(self.tokenizer(), self.config, self.entry, max_tokens=max_tokens)
-
     def network(self, *, classes: int, dropout: float, pretrained: bool) -> TextNetwork:
         """The network with a new head; its other weights are the folder's if `pretrained`, else random.
 

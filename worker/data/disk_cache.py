@@ -136,7 +136,8 @@ class DiskCache:
             if not self.make_room(size_bytes) and optional:
                 raise NoRoom(path, size_bytes)
             try:
-                os.posix_fallocate(file.fileno(), 0, size_bytes)
+                if size_bytes:  # the system refuses to reserve nothing
+                    os.posix_fallocate(file.fileno(), 0, size_bytes)
             except OSError as error:
                 if error.errno in _NO_ROOM:
                     raise NoRoom(path, size_bytes) from error

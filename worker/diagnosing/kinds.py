@@ -18,8 +18,8 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "stronger-augmentation": Kind(
         changes.stronger_augmentation,
-        "Augment the train pictures more",
-        "Pictures that look different in every epoch cannot be memorised one by one. Learning takes longer that way, "
+        "Augment the train samples more",
+        "Samples that look different in every epoch cannot be memorised one by one. Learning takes longer that way, "
         "so where all epochs were used there will be more.",
     ),
     "more-dropout": Kind(
@@ -50,7 +50,7 @@ KINDS: dict[str, Kind] = {
     "pretrained-weights": Kind(
         backbone_changes.pretrained_weights,
         "Start from pretrained weights",
-        "Features learned on ImageNet need far fewer samples than features from scratch.",
+        "Features learned on far more data need far fewer samples than features from scratch.",
     ),
     "more-stochastic-depth": Kind(
         backbone_changes.more_stochastic_depth,
@@ -80,7 +80,7 @@ KINDS: dict[str, Kind] = {
     "train-more-layers": Kind(
         backbone_changes.train_more_layers,
         "Train more layers",
-        "Features that may adapt to these pictures fit them better.",
+        "Features that may adapt to these samples fit them better.",
     ),
     "larger-backbone": Kind(
         backbone_changes.larger_backbone,
@@ -155,6 +155,6 @@ KINDS: dict[str, Kind] = {
     "stratified-split": Kind(
         changes.stratified_split,
         "Deal the split anew",
-        "Tunelens keeps identical pictures on one side of the split, which the archive's folders do not.",
+        "Tunelens keeps identical samples on one side of the split, which the archive's folders do not.",
     ),
 }

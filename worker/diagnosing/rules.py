@@ -104,10 +104,11 @@ def _perfect_too_early(m: Measures) -> Finding | None:
     is_perfect = early >= at.PERFECT_ACCURACY and low >= at.PERFECT_LOWER_BOUND and m.validation_skill >= at.GOOD_SKILL
     if not is_perfect or m.course.spec.network.weights != "none":
         return None
+    marks = "a mark, a border, a camera" if m.course.inputs == "pictures" else "a name, a heading, a signature"
     text = (
         f"A network without pretrained weights had {early:.1%} of validation right after "
         f"{min(at.PERFECT_EPOCHS, len(m.course.epochs))} epochs. Either the problem is very easy, or something in "
-        f"the {m.course.inputs} gives the class away (a mark, a border, a camera): look at a few explanations."
+        f"the {m.course.inputs} gives the class away ({marks}): look at a few explanations."
     )
     margin = (low - at.PERFECT_LOWER_BOUND) / (1 - at.PERFECT_LOWER_BOUND)
     return Finding("leakage_suspected", margin, text, ("early_validation_accuracy",))

@@ -58,15 +58,7 @@ class Partition(MaskedImages):
         with self._answering(answers, meter) as (game, _):
             owen = owen_values(game, cells=cells, evaluations=budget, batch_size=at_once, full=full)
         meter.advance(end)
-        return [
-            Attribution(
-                index,
-                owen.attributions[slot],
-                base_value=float(owen.base[slot]),
-                summed_value=float(owen.base[slot] + owen.attributions[slot].sum()),
-            )
-            for slot, index in enumerate(answers.targets.tolist())
-        ]
+        return owen.of(answers.targets.tolist())
 
 
 def grid_cells(image_size: int) -> int:

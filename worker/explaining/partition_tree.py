@@ -7,11 +7,13 @@ most is split first, and what is left unsplit is spread evenly.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from worker.explaining.results import Attribution
 
 Mask = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -86,6 +88,18 @@ class OwenValues:
     base: FloatArray
     full: FloatArray
     evaluations: int
+
+    def of(self, targets: Sequence[int]) -> list[Attribution]:
+        """By target; `targets` are the class indices [t]."""
+        return [
+            Attribution(
+                index,
+                self.attributions[slot],
+                base_value=float(self.base[slot]),
+                summed_value=float(self.base[slot] + self.attributions[slot].sum()),
+            )
+            for slot, index in enumerate(targets)
+        ]
 
 
 def owen_values(

@@ -14,15 +14,14 @@ from service.errors import BudgetExceeded, Fault, ImageError, NotFound
 from service.specs.archives import read_entry
 from service.specs.images import MAX_REQUEST_PIXELS, decode_image, open_image
 from service.specs.tables import ColumnSchema, TableManifest
-from service.specs.texts import TextManifest
 from service.store import Artifact, Store
 from service.store.datasets import ARCHIVE, MANIFEST, SAMPLES
 from service.store.serving import VALUES
 from worker.data.disk_cache import DiskCache
 from worker.data.table import Table, table_of
 from worker.data.tables.recast import recast
-from worker.data.tables.samples import read_samples
-from worker.data.texts.samples import read_texts
+from worker.data.tables.samples import read_chosen_samples
+from worker.data.texts.samples import read_chosen_texts
 from worker.explaining.tabular.truth import Truth
 from worker.runtime.archives import fetch_archive
 
@@ -113,10 +112,10 @@ def read_rows(sources: Sources, schema: Sequence[ColumnSchema], *, wants_classes
     manifest = TableManifest.model_validate_json(sources.store.artifacts.read_bytes(sources.artifact(MANIFEST)))
     places = [int(given["row"]) for given in sources.inputs]
     with sources.fetched(SAMPLES) as path:
-        samples = read_samples(path, manifest)
-        table = recast(samples, places, schema)
+        samples = read_chosen_samples(path, manifest, places, {column.name for column in schema})
+        table = recast(samples, schema)
     truth = samples.classes if wants_classes else samples.values
-    return Rows(table, _with_digests(sources.inputs, samples.digests), None if truth is None else truth[places])
+    return Rows(table, _with_digests(sources.inputs, samples.digests), truth)
 
 
 def read_asked_texts(sources: Sources) -> tuple[list[str], Inputs]:
@@ -127,10 +126,9 @@ def read_asked_texts(sources: Sources) -> tuple[list[str], Inputs]:
     """
     if sources.dataset_id is None:
         return sources.sent(), sources.inputs
-    manifest = TextManifest.model_validate_json(sources.store.artifacts.read_bytes(sources.artifact(MANIFEST)))
     with sources.fetched(SAMPLES) as path:
-        samples = read_texts(path, manifest)
-    return [samples.texts[given["row"]] for given in sources.inputs], _with_digests(sources.inputs, samples.digests)
+        texts, digests = read_chosen_texts(path, [int(given["row"]) for given in sources.inputs])
+    return texts, _with_digests(sources.inputs, digests)
 
 
 def _image_bytes(sources: Sources) -> Iterator[bytes]:
@@ -147,4 +145,4 @@ def _image_bytes(sources: Sources) -> Iterator[bytes]:
 
 
 def _with_digests(inputs: Inputs, digests: Sequence[str]) -> Inputs:
-    return [{**given, "sha256": digests[given["row"]]} for given in inputs]
+    return [{**given, "sha256": digest} for given, digest in zip(inputs, digests, strict=True)]

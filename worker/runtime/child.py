@@ -30,17 +30,23 @@ DISK_FULL = ResourceExhausted("The disk is full.").to_problem()
 
 @dataclass(frozen=True)
 class Order:
-    """What a child is to do, with the environment that must be set before torch looks at it."""
+    """What a child is to do, with the environment that must be set before torch looks at it.
+
+    Attributes:
+        is_judged: whether somebody decides after each of its epochs if it is worth another.
+    """
 
     payload: Any
     environment: dict[str, str] = field(default_factory=dict)
+    is_judged: bool = False
 
 
 class Reporter:
-    """Speaks to the supervisor; is the `TrialSink` of trials."""
+    """Speaks to the supervisor; is the `TrialSink` of trials. `is_judged`: see `Order`."""
 
-    def __init__(self, pipe: "Connection[Any, Any]") -> None:
+    def __init__(self, pipe: "Connection[Any, Any]", *, is_judged: bool = False) -> None:
         self._pipe = pipe
+        self._is_judged = is_judged
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._heeded = threading.Condition()
@@ -53,11 +59,12 @@ class Reporter:
     def epoch(self, record: Any) -> None:
         """An epoch is done and its checkpoint written.
 
-        Waits a moment until the supervisor has heeded the epoch before: a trial is never more than one epoch ahead
-        of whoever decides whether it is worth another, however short its epochs are.
+        Waits a moment, where the trial is judged, until the supervisor has heeded the epoch before: it is never more
+        than one epoch ahead of whoever decides whether it is worth another, however short its epochs are.
         """
         with self._heeded:
-            self._heeded.wait_for(lambda: self._unheeded_epochs == 0 or self._stop.is_set(), HEED_SECONDS)
+            if self._is_judged:
+                self._heeded.wait_for(lambda: self._unheeded_epochs == 0 or self._stop.is_set(), HEED_SECONDS)
             self._unheeded_epochs += 1
         self.send(Report("epoch", payload=dict(vars(record))))
 
@@ -101,7 +108,7 @@ def enter(work: Callable[..., object], order: Order, pipe: "Connection[Any, Any]
     _settle_in()
     set_up_logging(Settings().log_format)
     os.environ.update(order.environment)
-    reporter = Reporter(pipe)
+    reporter = Reporter(pipe, is_judged=order.is_judged)
     threading.Thread(target=reporter.listen, daemon=True).start()
     with log_ids(**ids):
         reporter.send(_ending(work, order.payload, reporter))

@@ -39,10 +39,12 @@ class Child:
     pipe: "connection.Connection[Any, Any]"
 
     def messages(self, timeout_seconds: float) -> list[Message]:
-        """What the child has said; waits for the first word, its end, or the timeout."""
+        """What the child has said; waits for the first word, its end, or the timeout. Half a message, of a child that
+        was killed while it spoke, is none.
+        """
         connection.wait([self.pipe, self.process.sentinel], timeout=timeout_seconds)
         found: list[Message] = []
-        with suppress(EOFError, ConnectionResetError):
+        with suppress(EOFError, OSError):
             while self.pipe.poll():
                 found.append(self.pipe.recv())
         return found

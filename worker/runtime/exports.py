@@ -3,9 +3,7 @@
 import json
 import logging
 import shutil
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +15,12 @@ from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
 from worker.runtime.context import Runtime
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
+from worker.runtime.scratch import remove_left_behind
+from worker.runtime.storing import why_not_stored
 from worker.runtime.work import work_export
 
 log = logging.getLogger(__name__)
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-OLD_SECONDS = 24 * 3600.0
 
 
 @dataclass
@@ -99,18 +98,17 @@ class ExportRun:
                 self._row.release()
 
     def _succeed(self, path: Path) -> None:
-        """Stores the file, then says so: the row first, so that a model deleted meanwhile is left nothing."""
+        """Stores the file, then says so: the row first, so that a model deleted meanwhile is left nothing. Where
+        storing fails, the export is tried again.
+        """
         file = EXPORT_FILES[self._format]
-        with path.open("rb") as source:
-            artifact = self.runtime.store.artifacts.write(source, file.media_type)
+        try:
+            with path.open("rb") as source:
+                artifact = self.runtime.store.artifacts.write(source, file.media_type)
+        except OSError as error:
+            log.exception("export %s cannot be stored", self.lease.row_id)
+            self._row.charge(WorkerLost(why_not_stored(error)).to_problem())
+            return
         with self.runtime.store.work() as work:
             self._row.leases(work).finish(self.lease, "succeeded")
             work.artifacts.attach({file.name: artifact}, self._model_id)
-
-
-def remove_left_behind(root: Path) -> None:
-    """Removes the folders of workers that were killed."""
-    for folder in root.glob("*"):
-        with suppress(FileNotFoundError):  # another worker was quicker
-            if time.time() - folder.stat().st_mtime > OLD_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)

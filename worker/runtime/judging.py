@@ -9,10 +9,15 @@ from worker.runtime.search import records_of
 from worker.tuning.records import Record, best_of
 
 
+def is_judged(assignment: Assignment) -> bool:
+    """Whether a pruner looks at the trial's epochs; trial 0, the spec as written, is seen through."""
+    return assignment.tuning is not None and assignment.tuning.pruner != "none" and assignment.number > 0
+
+
 def is_hopeless(store: Store, assignment: Assignment, epochs: list[dict[str, Any]]) -> bool:
     """Whether the pruner ends the trial after the last of its `epochs`."""
     tuning = assignment.tuning
-    if tuning is None or tuning.pruner == "none" or assignment.number == 0:
+    if tuning is None or not is_judged(assignment):
         return False
     from worker.tuning.pruning import epochs_that_matter, should_prune  # Optuna is only loaded where it is used
 

@@ -29,9 +29,16 @@ class Failed:
 
 @dataclass(frozen=True)
 class Crashed:
-    """The work failed for a reason of its own; `reason` is safe to show."""
+    """The work failed for a reason that is not the client's; it may be tried again.
+
+    Attributes:
+        reason: safe to show.
+        at_work: whether the work itself fell over, which what it read may have made it do; else it never began, or
+            was given up on.
+    """
 
     reason: str
+    at_work: bool = True
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class Supervisor:
             detail = f"The limit of {self._watch.wall_seconds:.0f} seconds was reached."
             return Failed(ResourceExhausted(detail).to_problem())
         if silent > self._watch.stall_seconds:
-            return Crashed(f"The child process was silent for {silent:.0f} seconds.")
+            return Crashed(f"The child process was silent for {silent:.0f} seconds.", at_work=False)
         if self._watch.memory_bytes and self._child.memory_bytes() > self._watch.memory_bytes:
             detail = f"The limit of {self._watch.memory_bytes} bytes of memory was reached."
             return Failed(ResourceExhausted(detail).to_problem())

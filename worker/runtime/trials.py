@@ -16,10 +16,11 @@ from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order
 from worker.runtime.children import Child, start_child
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
-from worker.runtime.judging import best_epoch_of, is_beaten, is_hopeless, is_needless
+from worker.runtime.judging import best_epoch_of, is_beaten, is_hopeless, is_judged, is_needless
 from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
 from worker.runtime.pursuit import pursue, take_step
+from worker.runtime.storing import why_not_stored
 from worker.runtime.supervision import Supervisor, Watch, Wish
 from worker.runtime.work import work_trial
 from worker.training.order import TrialOutcome
@@ -80,7 +81,8 @@ class TrialRun:
             return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
         self._spec = order.spec
         with archive:
-            self._child = start_child(work_trial, Order(order, {"CUDA_VISIBLE_DEVICES": self.device.visible}))
+            environment = {"CUDA_VISIBLE_DEVICES": self.device.visible}
+            self._child = start_child(work_trial, Order(order, environment, is_judged=is_judged(self._task)))
             return Supervisor(self._child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
 
     def _await_child(self) -> None:
@@ -170,8 +172,7 @@ class TrialRun:
             stored = self._stored(outcome)
         except OSError as error:
             log.exception("the results of trial %s cannot be stored", self.lease.row_id)
-            is_full = error.errno in DISK_FULL_ERRNOS
-            self._charge(f"The results could not be stored{': the storage is full' if is_full else ''}.")
+            self._charge(why_not_stored(error))
         else:
             self._succeed(outcome, stored)
 

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.errors import ArtifactCorrupt, ImageCorrupt, Invalid, LeaseLost, ServiceError
+from service.errors import ArtifactCorrupt, ImageCorrupt, Invalid, LeaseLost, ServiceError, WorkerLost
 from service.specs.datasets import Modality
-from service.store import Lease
+from service.store import Artifact, Lease
 from service.store.datasets import ARCHIVE, MANIFEST, SAMPLES
 from worker.runtime.archives import fetch_archive
 from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
 from worker.runtime.context import Runtime
-from worker.runtime.exports import remove_left_behind
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
+from worker.runtime.scratch import remove_left_behind
+from worker.runtime.storing import why_not_stored
 from worker.runtime.work import ValidationOrder, work_validation
 
 if TYPE_CHECKING:
@@ -63,10 +64,12 @@ class ValidationRun:
             self._scratch.mkdir(parents=True)
             archive = fetch_archive(store, artifact, self.runtime.cache)
         except ArtifactCorrupt as error:
-            return Crashed(error.detail)
+            return Crashed(error.detail, at_work=False)
         except OSError as error:
             log.exception("dataset %s cannot be prepared", self.lease.row_id)
-            return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
+            if error.errno in DISK_FULL_ERRNOS:
+                return Failed(DISK_FULL)
+            return Crashed("The files cannot be prepared.", at_work=False)
         with archive:
             samples, sources = self._scratch / SAMPLES, self.runtime.weight_sources
             order = Order(ValidationOrder(self._modality, archive.path, options, samples, sources))
@@ -78,19 +81,23 @@ class ValidationRun:
                 self._accept(result)
             case Failed(problem):
                 self._row.finish("rejected", problem=problem)
-            case Crashed(reason):
+            case Crashed(reason, at_work=True):
                 self._row.charge(_unreadable(self._modality, reason).to_problem())
+            case Crashed(reason):
+                self._row.charge(WorkerLost(reason).to_problem())
             case GaveUp():
                 self._row.release()
 
     def _accept(self, found: "Validation") -> None:
-        """Stores what validation has written, then says so in one unit of work."""
-        artifacts = self.runtime.store.artifacts
-        document = found.manifest.model_dump_json(exclude_defaults=True).encode()
-        stored = {MANIFEST: artifacts.write(document, "application/json")}
-        if self._modality != "image":
-            with (self._scratch / SAMPLES).open("rb") as samples:
-                stored[SAMPLES] = artifacts.write(samples, PARQUET)
+        """Stores what validation has written, then says so in one unit of work; where storing fails, the dataset is
+        looked through again.
+        """
+        try:
+            stored = self._stored(found)
+        except OSError as error:
+            log.exception("what dataset %s came to cannot be stored", self.lease.row_id)
+            self._row.charge(WorkerLost(why_not_stored(error)).to_problem())
+            return
         with self.runtime.store.work() as work:
             work.artifacts.attach(stored, self.lease.row_id)
             work.datasets.leases.finish(
@@ -99,6 +106,15 @@ class ValidationRun:
                 profile=found.profile.model_dump(),
                 warnings=[warning.model_dump() for warning in found.warnings],
             )
+
+    def _stored(self, found: "Validation") -> dict[str, Artifact]:
+        artifacts = self.runtime.store.artifacts
+        document = found.manifest.model_dump_json(exclude_defaults=True).encode()
+        stored = {MANIFEST: artifacts.write(document, "application/json")}
+        if self._modality != "image":
+            with (self._scratch / SAMPLES).open("rb") as samples:
+                stored[SAMPLES] = artifacts.write(samples, PARQUET)
+        return stored
 
 
 def _unreadable(modality: Modality, reason: str) -> ServiceError:

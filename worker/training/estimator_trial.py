@@ -90,11 +90,15 @@ def run_estimator_trial(order: TrialOrder, data: TableData, reporter: Reporter) 
 
 
 def _fit(task: _Task, reporter: Reporter) -> tuple[Predictor, Fitted]:
+    """Boosting reports every round; what is fitted in one call says nothing until it is over."""
     estimator = estimator_of(task.order.spec)
-    if isinstance(estimator, LinearSpec):
-        return _fit_linear(task, estimator, reporter)
     assert not isinstance(estimator, MlpSpec)
-    return _fit_trees(task, estimator, reporter)
+    if isinstance(estimator, GradientBoostingSpec):
+        return _fit_trees(task, estimator, reporter)
+    with reporter.speaking():
+        if isinstance(estimator, LinearSpec):
+            return _fit_linear(task, estimator, reporter)
+        return _fit_trees(task, estimator, reporter)
 
 
 def _fit_linear(task: _Task, spec: LinearSpec, reporter: Reporter) -> tuple[Predictor, Fitted]:

@@ -1,11 +1,11 @@
 """A trial's pictures, drawn from its documents alone: in the trial, or of a search's winner once it is known."""
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from worker.drawing import saved
 from worker.training.calibration_plot import calibration_figure
 from worker.training.order import PICTURE_OF
 from worker.training.plots import confusion_figure, learning_curves
@@ -26,15 +26,5 @@ def draw_trial(documents: Mapping[str, Document]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for stem, name in PICTURE_OF.items():
         if stem in documents:
-            figure = _DRAW[name](documents[stem])
-            files |= {f"{name}.png": _saved(figure, "png")}
-            figure.set_layout_engine("none")  # laid out by now; doing it again would take as long as drawing
-            files |= {f"{name}.svg": _saved(figure, "svg")}
+            files |= saved(_DRAW[name](documents[stem]), name)
     return files
-
-
-def _saved(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else None
-    figure.savefig(buffer, format=kind, dpi=144, bbox_inches="tight", metadata=metadata)
-    return buffer.getvalue()

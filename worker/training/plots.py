@@ -8,11 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from worker.drawing import as_label
+
 TRAIN_COLOR, VALIDATION_COLOR, BEST_COLOR = "#3b6fb6", "#d9742b", "#6b7280"
 CLASS_CURVES = (("Cross entropy", "loss"), ("Accuracy", "accuracy"))
 VALUE_CURVES = (("Mean squared error", "loss"), ("Root mean squared error", "rmse"))
 """What the curves of classes, and of values, show: (title, score)."""
 _MOST_NUMBERED_CLASSES = 30
+LONGEST_NAME = 24
 
 
 def learning_curves(document: Mapping[str, Any]) -> Figure:
@@ -58,8 +61,7 @@ def confusion_figure(document: Mapping[str, Any]) -> Figure:
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(classes))
-    labels = [name if len(name) <= 24 else name[:23] + "…" for name in classes]
-    labels = [label.replace("$", r"\$") for label in labels]
+    labels = [as_label(name, LONGEST_NAME) for name in classes]
     axes.set_xticks(ticks, labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(ticks, labels, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true")

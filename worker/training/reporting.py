@@ -1,7 +1,9 @@
 """A trial's line to its sink: stop requests heard at every batch, progress told about once a second."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from service.errors import Stopped
 from worker.training.order import EpochRecord, TrialSink
@@ -28,6 +30,23 @@ class Reporter:
         if self.sink.stop_requested():
             raise Stopped("The trial was asked to stop.")
         self._tell(*self._told, after_seconds=_SECONDS_SILENT)
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Says now and then that the trial lives, while the block is in a call that cannot be asked to say so."""
+        over = threading.Event()
+
+        def speak() -> None:
+            while not over.wait(_SECONDS_SILENT):
+                self.sink.progress(*self._told)
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def batch(self, epoch: int, part: float) -> None:
         """The share `part` of `epoch`'s batches is done.

@@ -1,6 +1,5 @@
 """Pictures of a search and the figures behind them; importances are Optuna's."""
 
-import io
 import json
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from optuna.exceptions import ExperimentalWarning
 from service.specs.jobs import JobSpec
 from service.specs.search_space import Params, axes_of, baseline_params
 from service.specs.tuning import is_better
+from worker.drawing import saved
 from worker.tuning.plots import coordinates_figure, history_figure, importances_figure
 from worker.tuning.records import Record
 from worker.tuning.study import make_sampler, rebuild
@@ -81,14 +81,5 @@ def _coordinates(spec: JobSpec, records: Sequence[Record]) -> Document:
 
 def _written(name: str, draw: Callable[[Document], Figure], document: Document) -> dict[str, bytes]:
     """The picture as PNG and SVG, and what it shows as JSON."""
-    figure = draw(document)
-    files = {f"{name}.png": _saved(figure, "png")}
-    figure.set_layout_engine("none")  # laid out by now; doing it again would take as long as drawing
     text = json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
-    return files | {f"{name}.svg": _saved(figure, "svg"), f"{name}.json": text.encode()}
-
-
-def _saved(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=144, metadata={"Date": None} if kind == "svg" else None)
-    return buffer.getvalue()
+    return saved(draw(document), name) | {f"{name}.json": text.encode()}

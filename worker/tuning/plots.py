@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from service.specs.tuning import Choice
+from worker.drawing import as_label
 
 Document = Mapping[str, Any]
 POINT_COLOR, BEST_COLOR, PRUNED_COLOR, LINE_COLOR = "#3b6fb6", "#d9742b", "#9ca3af", "#111827"
@@ -56,7 +57,12 @@ def importances_figure(document: Document) -> Figure:
     found: list[tuple[str, float]] = sorted(document["importances"].items(), key=lambda one: one[1])
     figure = Figure(figsize=(8, 1.3 + 0.42 * len(found)), layout="constrained")
     axes = figure.add_subplot()
-    bars = axes.barh([_name(path) for path, _ in found], [value for _, value in found], color=POINT_COLOR, height=0.6)
+    bars = axes.barh(
+        [as_label(path, LONGEST_NAME) for path, _ in found],
+        [value for _, value in found],
+        color=POINT_COLOR,
+        height=0.6,
+    )
     axes.bar_label(bars, [f"{value:.2f}" if value >= 0.01 else "< 0.01" for _, value in found], padding=4, fontsize=9)
     axes.set(xlim=(0, 1.08), xlabel="importance: the share of the metric's variance that the field explains")
     axes.set_title(f"What moved {document['metric'].replace('_', ' ')}", loc="left", fontsize=11)
@@ -91,7 +97,7 @@ def coordinates_figure(document: Document) -> Figure:
             axes.plot(heights, color=_SHADES(0.25 + 0.65 * rank / len(points)), linewidth=1.1, alpha=0.8)
     for place, scale in enumerate(scales):
         _draw_scale(axes, place, scale)
-    names = [_name(axis["path"]) for axis in described]
+    names = [as_label(axis["path"], LONGEST_NAME) for axis in described]
     axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 8 else 0)
     axes.set(xlim=(-0.25, len(scales) - 0.7), ylim=(-0.03, 1.03), yticks=[])
     axes.tick_params(axis="x", length=0, pad=8)
@@ -132,7 +138,7 @@ def _draw_scale(axes: Axes, place: int, scale: _Scale) -> None:
     for height, label in scale.ticks():
         axes.plot([place, place + 0.02], [height, height], color=LINE_COLOR, linewidth=1.0)
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
-        axes.text(place + 0.04, height, _name(label), va="center", fontsize=8, bbox=box)
+        axes.text(place + 0.04, height, as_label(label, LONGEST_NAME), va="center", fontsize=8, bbox=box)
 
 
 def _xy(trials: Sequence[Document], key: str) -> tuple[list[int], list[float]]:
@@ -141,8 +147,3 @@ def _xy(trials: Sequence[Document], key: str) -> tuple[list[int], list[float]]:
 
 def _is_wide(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) > LOG_RATIO * min(values)
-
-
-def _name(name: str) -> str:
-    """As shown: cut at a length, and no mathematics for matplotlib to typeset."""
-    return (name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…").replace("$", r"\$")

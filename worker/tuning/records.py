@@ -10,7 +10,6 @@ from service.specs.tuning import Monitor, TuningSpec, better_of
 TrialState = Literal["queued", "running", "succeeded", "pruned", "failed", "cancelled"]
 Reason = Literal["target", "no_improvement", "limit"]
 FINISHED = ("succeeded", "pruned", "failed")
-LIVE = ("queued", "running")
 
 
 @dataclass(frozen=True)

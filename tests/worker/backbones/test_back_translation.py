@@ -60,12 +60,29 @@ def test_a_translation_is_what_marian_generates(directory: Path) -> None:
     expected = []
     for text in TEXTS:
         ids = torch.tensor([[*(WORDS.index(word) for word in text.split()), 1]])
-        answer = model.generate(input_ids=ids, do_sample=False, num_beams=1, max_new_tokens=2 * 4 + 10)[0].tolist()
+        answer = model.generate(input_ids=ids, do_sample=False, num_beams=1, max_new_tokens=2 * ids.shape[1] + 10)[
+            0
+        ].tolist()
         expected.append([WORDS[at] for at in answer if at > 2])
     made = Translator.load(directory / "marian-en-de", CPU).translate(TEXTS)
 
     assert [text.split() for text in made] == expected
     assert all(made)
+
+
+@pytest.mark.parametrize("forced_end", [None, 1])
+def test_a_translation_does_not_depend_on_its_companions(directory: Path, forced_end: int | None) -> None:
+    """Of models that never end by themselves, so that only the limit on tokens does."""
+    model = MarianMTModel.from_pretrained(str(directory / "marian-en-de"))
+    model.final_logits_bias[0, 1] = -99.0
+    model.generation_config.forced_eos_token_id = forced_end
+    model.save_pretrained(directory / "marian-en-de")
+    translator = Translator.load(directory / "marian-en-de", CPU)
+    texts = ["the game", "a good film the good film a bad game", "game"]
+    made = translator.translate(texts)
+    assert made == [translator.translate([text])[0] for text in texts]
+    words = 10 if forced_end is None else 9
+    assert [len(text.split()) for text in made] == [2 * 3 + words, 2 * 10 + words, 2 * 2 + words]
 
 
 def test_there_and_back_is_the_same_every_time(directory: Path) -> None:

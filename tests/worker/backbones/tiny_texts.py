@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModel
 
 from service.specs.backbones import CATALOGUE, entries_for
 from worker.backbones.sources import WeightSources
-from worker.backbones.text_weights import find_text
+from worker.backbones.text_weights import find_text, text_encoder
 from worker.backbones.trained_text import TrainedText
 
 TEXTS = [entry.name for entry in entries_for("text_classification")]
@@ -92,5 +92,5 @@ def tiny_text(
     torch.manual_seed(1)
     network = source.network(classes=len(classes), dropout=0.0, pretrained=True).eval().requires_grad_(False)
     network.head.weight.normal_(std=1.0)
-    tokens = source.encoder().max_tokens
+    tokens = text_encoder(source.tokenizer(), source.config, source.entry).max_tokens
     return TrainedText(network, source.tokenizer(), source.config, list(classes), name, tokens, torch.device("cpu"))

@@ -1,5 +1,6 @@
 """Every patch makes another valid spec of the job's; what would change nothing is not offered."""
 
+import re
 from dataclasses import replace
 from itertools import product
 from typing import Any, get_args
@@ -15,6 +16,7 @@ from tests.worker.diagnosing.courses import request, synthetic_courses
 from tests.worker.diagnosing.unending import unending_remedies
 from worker.diagnosing import backbone_changes, changes
 from worker.diagnosing.course import Course, Scores
+from worker.diagnosing.diagnosis import diagnose
 from worker.diagnosing.kinds import KINDS
 from worker.diagnosing.measures import Measures
 from worker.diagnosing.remedies import AGAINST, AGAINST_MEMORISING, remedies_for
@@ -61,6 +63,20 @@ def test_patches_are_valid_and_change_something(verdict: Verdict, spec: JobSpec)
 def test_a_remedy_leads_on_or_stops(spec: JobSpec) -> None:
     """Taken again and again, every remedy comes to where it is no longer offered."""
     assert unending_remedies(spec, offered, patched) == []
+
+
+def test_advice_is_in_words_for_any_samples() -> None:
+    """Tables and texts get it too."""
+    for kind in KINDS.values():
+        assert not re.search("picture|image", f"{kind.title} {kind.rationale}", re.IGNORECASE)
+
+
+def test_marks_are_those_that_the_samples_may_have() -> None:
+    course = next(course for family, _, course in synthetic_courses() if family == "leaking_mark")
+    asked = {"dataset_id": "ds_x", "backbone": {"name": "bert-base-uncased", "weights": "none"}}
+    spec = resolve(JobSpec.model_validate(asked), DatasetFacts(("text_classification",), 600))
+    assert "a camera" in diagnose(course).summary
+    assert "in the texts gives the class away (a name" in diagnose(replace(course, spec=spec, job_spec=spec)).summary
 
 
 def test_what_is_at_its_end_is_dropped() -> None:

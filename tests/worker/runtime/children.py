@@ -2,6 +2,8 @@
 
 import mmap
 import os
+import signal
+import struct
 import subprocess
 import sys
 import time
@@ -47,6 +49,12 @@ def break_down(payload: object, reporter: Reporter) -> None:
 
 def die(payload: object, reporter: Reporter) -> None:
     os.abort()
+
+
+def die_while_speaking(payload: object, reporter: Reporter) -> None:
+    """Killed after the head of a message of 1,000 bytes."""
+    os.write(reporter._pipe.fileno(), struct.pack("!i", 1000) + b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run_out_of_memory(payload: object, reporter: Reporter) -> None:

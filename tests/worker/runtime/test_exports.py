@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from tests.nudges import Recorded
 from tests.rows import add_model, add_project
 from tests.worker.runtime import children
 from worker.runtime.context import Runtime
-from worker.runtime.exports import ExportRun, remove_left_behind
+from worker.runtime.exports import ExportRun
+from worker.runtime.messages import Done
 from worker.runtime.work import work_export
 
 WEIGHTS = b"weights"
@@ -161,10 +161,15 @@ def test_a_damaged_model_is_charged(sqlite_store: Store, tmp_path: Path) -> None
     assert (row_of(sqlite_store, model).state, row_of(sqlite_store, model).attempt) == ("queued", 1)
 
 
-def test_what_killed_workers_left_goes_after_a_day(tmp_path: Path) -> None:
-    for name, age_seconds in {"old.1": 25 * 3600, "new.1": 3600}.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.onnx").touch()
-        os.utime(tmp_path / name, (time.time() - age_seconds,) * 2)
-    remove_left_behind(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["new.1"]
+def test_a_file_that_cannot_be_stored_is_charged(sqlite_store: Store, tmp_path: Path) -> None:
+    model = ask(sqlite_store)
+    (tmp_path / "blocked").touch()  # where the storage wants a folder
+    elsewhere = Store(sqlite_store.engine.url.render_as_string(hide_password=False), f"file://{tmp_path / 'blocked'}")
+    run = ExportRun(make_runtime(elsewhere, tmp_path), claim(make_runtime(elsewhere, tmp_path)))
+    run._format, run._model_id = "onnx", model.id
+    (tmp_path / "model.onnx").write_bytes(b"exported")
+    run._conclude(Done(tmp_path / "model.onnx"))
+    elsewhere.close()
+    row = row_of(sqlite_store, model)
+    assert (row.state, row.attempt, row.lease_owner) == ("queued", 1, None)
+    assert exported(sqlite_store, model) is None

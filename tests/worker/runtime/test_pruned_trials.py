@@ -13,7 +13,7 @@ from tests.worker.runtime.searching import add_search, claim, end, states, step
 from tests.worker.runtime.test_claims import make_runtime
 from worker.runtime.assignments import read_assignment
 from worker.runtime.devices import Device
-from worker.runtime.judging import is_beaten
+from worker.runtime.judging import is_beaten, is_judged
 from worker.runtime.messages import GaveUp, Report
 from worker.runtime.trials import TrialRun
 
@@ -50,6 +50,7 @@ def five_good_trials(store: Store, **tuning: Any) -> None:
 def test_a_trial_that_falls_behind_is_pruned_with_its_epochs(store: Store, tmp_path: Path) -> None:
     five_good_trials(store)
     run = begun(store, tmp_path)
+    assert is_judged(run._task)
     run._record(Report("epoch", payload=epoch(1, 0.9)))
     assert (run._wish(), run._beat()) == ("go_on", "go_on")
     run._record(Report("epoch", payload=epoch(2, 0.8)))
@@ -79,6 +80,7 @@ def test_a_trial_that_keeps_up_goes_on(store: Store, tmp_path: Path) -> None:
 def test_without_a_pruner_nobody_is_judged(store: Store, tmp_path: Path) -> None:
     five_good_trials(store, pruner="none")
     run = begun(store, tmp_path)
+    assert not is_judged(run._task)
     for number in range(1, 4):
         run._record(Report("epoch", payload=epoch(number, 0.9)))
     assert run._wish() == "go_on"

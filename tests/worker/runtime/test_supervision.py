@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from sqlalchemy.exc import OperationalError
 from service.errors import LeaseLost
 from tests.live import gone, until
 from tests.worker.runtime import children
-from worker.runtime import child
 from worker.runtime.child import Order
 from worker.runtime.children import start_child
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
@@ -29,12 +27,13 @@ def supervise(
     work: Callable[..., object],
     payload: object = None,
     *,
+    is_judged: bool = False,
     watch: Watch = WATCH,
     beat: Callable[[], Wish] = lambda: "go_on",
     **more: Any,
 ) -> Ending:
     callbacks: dict[str, Any] = {"record": lambda report: None, "wish": lambda: "go_on", **more}
-    started = start_child(work, Order(payload))
+    started = start_child(work, Order(payload, is_judged=is_judged))
     try:
         return Supervisor(started, watch, beat=beat, **callbacks).run()
     finally:
@@ -74,6 +73,10 @@ def test_a_killed_child_is_a_crash() -> None:
     ending = supervise(children.die)
     assert isinstance(ending, Crashed)
     assert "exit code -6" in ending.reason
+
+
+def test_a_child_killed_in_the_middle_of_a_message_is_a_crash() -> None:
+    assert supervise(children.die_while_speaking) == Crashed("The child process ended with exit code -9.")
 
 
 def test_too_little_memory_is_a_problem_not_a_crash() -> None:
@@ -116,18 +119,9 @@ def test_a_child_is_never_more_than_one_epoch_ahead_of_its_judge() -> None:
         seen.append(report.payload["epoch"])
 
     wish: Callable[[], Wish] = lambda: "stop" if 3 in seen else "go_on"  # noqa: E731
-    ending = supervise(children.run_epochs, 1000, record=record, wish=wish)
+    ending = supervise(children.run_epochs, 1000, is_judged=True, record=record, wish=wish)
     assert isinstance(ending, Done)
     assert ending.result in (3, 4)
-
-
-def test_a_child_does_not_wait_for_a_judge_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "HEED_SECONDS", 0.01)
-    ours, theirs = Pipe()
-    reporter = child.Reporter(theirs)
-    for number in range(1, 6):
-        reporter.epoch(children.Epoch(number))
-    assert [ours.recv().payload["epoch"] for _ in range(5)] == [1, 2, 3, 4, 5]
 
 
 def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> None:
@@ -150,6 +144,7 @@ def test_s40_time_limits(watch: Watch, slug: str | None) -> None:
     if slug is None:
         assert isinstance(ending, Crashed)
         assert "silent" in ending.reason
+        assert not ending.at_work
     else:
         assert isinstance(ending, Failed)
         assert ending.problem["type"] == f"/problems/{slug}"

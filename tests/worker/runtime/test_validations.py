@@ -7,17 +7,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import update
 
 from service.settings import Settings
 from service.specs.base import new_id
 from service.store import Lease, Store
 from service.store.datasets import ARCHIVE, MANIFEST, SAMPLES
-from service.store.tables import DatasetRow
+from service.store.tables import ArtifactRow, DatasetRow
 from tests.corpora import tables
 from tests.nudges import Recorded
 from tests.rows import add_project
+from tests.worker.data.tables.validated import validate
 from tests.worker.runtime import children
 from worker.runtime.context import Runtime
+from worker.runtime.messages import Done
 from worker.runtime.validations import ValidationRun
 
 TABLE = {"target": None, "columns": {}, "delimiter": None, "format": "csv"}
@@ -92,6 +95,7 @@ def test_texts_become_ready_with_their_samples(sqlite_store: Store, tmp_path: Pa
         ("text", TEXT, jsonl([*TEXTS, {"text": " ", "label": "a"}]), "validation", ["file", 13]),
         ("text", TEXT, jsonl([*TEXTS, {"text": "word"}]), "target-invalid", ["file", 13]),
         ("text", TEXT, jsonl(TEXTS[:9]), "dataset-too-small", None),
+        ("image", {}, b"", "unsupported-media-type", None),
     ],
 )  # fmt: skip
 def test_a_rejected_dataset_names_the_line(
@@ -112,7 +116,7 @@ def test_a_rejected_dataset_names_the_line(
 def test_what_crashes_its_reader_is_rejected_in_the_end(
     modality: str, slug: str, word: str, sqlite_store: Store, tmp_path: Path
 ) -> None:
-    dataset_id = add(sqlite_store, modality, TABLE, b"")
+    dataset_id = add(sqlite_store, modality, TABLE, b"an upload")
     runtime = make_runtime(sqlite_store, tmp_path)
     states = [ended(runtime, dataset_id, work=children.die).state for _ in range(2)]
     row = ended(runtime, dataset_id, work=children.die)
@@ -120,6 +124,51 @@ def test_what_crashes_its_reader_is_rejected_in_the_end(
     assert row.problem is not None
     assert row.problem["type"] == f"/problems/{slug}"
     assert word in row.problem["detail"]
+
+
+def test_what_cannot_be_prepared_is_not_blamed_on_the_upload(sqlite_store: Store, tmp_path: Path) -> None:
+    dataset_id = add(sqlite_store, "image", TABLE, b"")
+    runtime = make_runtime(sqlite_store, tmp_path)
+    runtime.settings.scratch.mkdir(parents=True)
+    (runtime.settings.scratch / "datasets").touch()  # where a folder is wanted
+    assert charged_three_times(runtime, dataset_id) == (
+        "rejected",
+        "/problems/worker-lost",
+        "The files cannot be prepared.",
+    )
+
+
+def test_a_damaged_store_is_not_blamed_on_the_upload(sqlite_store: Store, tmp_path: Path) -> None:
+    dataset_id = add(sqlite_store, "image", TABLE, b"an archive")
+    with sqlite_store.work() as work:
+        work.session.execute(update(ArtifactRow).values(sha256="0" * 64))
+    state, slug, detail = charged_three_times(make_runtime(sqlite_store, tmp_path), dataset_id)
+    assert (state, slug) == ("rejected", "/problems/worker-lost")
+    assert "decoder" not in detail
+
+
+def charged_three_times(runtime: Runtime, dataset_id: str) -> tuple[str, str, str]:
+    """State, problem and its detail in the end."""
+    for _ in range(3):
+        ValidationRun(runtime, claim(runtime), work=children.die).run()
+    with runtime.store.read() as work:
+        row = work.datasets.get(dataset_id)
+    assert row.problem is not None
+    return row.state, row.problem["type"], row.problem["detail"]
+
+
+def test_what_cannot_be_stored_is_looked_through_again(sqlite_store: Store, tmp_path: Path) -> None:
+    dataset_id = add(sqlite_store, "tabular", {**TABLE, "target": "x"}, tables.plain())
+    (tmp_path / "blocked").touch()  # where the storage wants a folder
+    elsewhere = Store(sqlite_store.engine.url.render_as_string(hide_password=False), f"file://{tmp_path / 'blocked'}")
+    run = ValidationRun(make_runtime(elsewhere, tmp_path), claim(make_runtime(elsewhere, tmp_path)))
+    run._scratch = tmp_path
+    run._conclude(Done(validate(tmp_path, tables.plain(), target="x").found))
+    elsewhere.close()
+    with sqlite_store.read() as work:
+        row = work.datasets.get(dataset_id)
+    assert (row.state, row.attempt, row.lease_owner) == ("validating", 1, None)
+    assert ended(make_runtime(sqlite_store, tmp_path), dataset_id).state == "ready"
 
 
 def test_a_draining_worker_puts_the_dataset_back(sqlite_store: Store, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Whole trials of every estimator on a small table, for classes and for values."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,36 @@ def finished(
     name, classes = request.param
     made = ordered(tmp_path_factory.mktemp("table"), name, classes)
     return made, *run(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "fit"),
+    [
+        ("linear", "worker.training.estimator_trial.fit_regressor"),
+        ("random_forest", "worker.training.boosting_course.fit_boosted"),
+    ],
+)
+def test_what_is_fitted_in_one_call_is_not_silent(
+    name: str, fit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fit that takes until somebody has heard of it."""
+    heard, waited = threading.Event(), []
+    real = resolve_name(fit)
+
+    class Listening(RecordingSink):
+        def progress(self, epoch: int, fraction: float) -> None:
+            heard.set()
+            super().progress(epoch, fraction)
+
+    def slow(*given: Any, **named: Any) -> Any:
+        heard.clear()
+        waited.append(heard.wait(20.0))
+        return real(*given, **named)
+
+    monkeypatch.setattr("worker.training.reporting._SECONDS_SILENT", 0.01)
+    monkeypatch.setattr(fit, slow)
+    run_trial(ordered(tmp_path, name, 0), Listening())
+    assert waited == [True]
 
 
 def test_what_is_served_has_the_scores_of_the_outcome(

@@ -4,16 +4,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from service.specs.sample_columns import CLASS, DIGEST, TEXT
+from service.specs.sample_rows import read_rows
 from service.specs.text_files import TextRow
 from service.specs.texts import TextManifest
+from worker.data.row_groups import row_groups
 
 _GROUP_ROWS = 1024
-"""Of a row group, which the API reads whole to show a page of samples."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,18 @@ def digest_of(text: str) -> str:
 
 def write_samples(path: Path, rows: Sequence[TextRow], columns: Sequence[str]) -> None:
     """Writes rows that have a label."""
-    table = {
-        TEXT: [row.text for row in rows],
-        CLASS: [row.label for row in rows],
-        DIGEST: [digest_of(row.text) for row in rows],
-    } | {name: [row.others.get(name) for row in rows] for name in columns}
-    schema = pa.schema([(name, pa.string()) for name in table])
-    pq.write_table(pa.Table.from_pydict(table, schema=schema), path, compression="zstd", row_group_size=_GROUP_ROWS)
+    schema = pa.schema([(name, pa.string()) for name in (TEXT, CLASS, DIGEST, *columns)])
+    text_bytes = [sum(len(value.encode()) for value in _said(row, columns) if value) for row in rows]
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for part in row_groups(np.array(text_bytes, dtype=np.int64), _GROUP_ROWS):
+            texts, labels, *others = zip(*(_said(row, columns) for row in rows[part]), strict=True)
+            cells = (texts, labels, [digest_of(text) for text in texts], *others)
+            writer.write_table(pa.table([pa.array(column, pa.string()) for column in cells], schema=schema))
+
+
+def _said(row: TextRow, columns: Sequence[str]) -> list[Any]:
+    """Text, label, and the other columns."""
+    return [row.text, row.label, *(row.others.get(name) for name in columns)]
 
 
 def read_texts(path: Path, manifest: TextManifest) -> TextSamples:
@@ -60,3 +68,14 @@ def read_texts(path: Path, manifest: TextManifest) -> TextSamples:
         digests=found.column(DIGEST).to_pylist(),
         columns={name: found.column(name).to_pylist() for name in manifest.columns},
     )
+
+
+def read_chosen_texts(path: Path, places: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The texts at `places`, in that order, and their digests; of the others no more than shares a group with them.
+
+    Raises:
+        IndexError: there is no such sample.
+    """
+    with pq.ParquetFile(path) as file:
+        found = read_rows(file, places, [TEXT, DIGEST])
+    return found.column(TEXT).to_pylist(), found.column(DIGEST).to_pylist()

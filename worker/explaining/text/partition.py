@@ -64,12 +64,4 @@ class TextPartition:
             game, units=len(subject.words), evaluations=self.evaluations - 1, batch_size=AT_ONCE,
             full=subject.probabilities[targets],
         )  # fmt: skip
-        return [
-            Attribution(
-                index,
-                owen.attributions[slot],
-                base_value=float(owen.base[slot]),
-                summed_value=float(owen.base[slot] + owen.attributions[slot].sum()),
-            )
-            for slot, index in enumerate(targets)
-        ]
+        return owen.of(targets)

@@ -16,11 +16,14 @@ from hypothesis import strategies as st
 
 from service.errors import Stopped
 from service.specs.cell_values import is_missing
+from service.specs.sample_columns import CLASS, DIGEST
 from service.specs.tables import TableOptions
+from tests.worker.data.damage import leave_readable
 from tests.worker.data.tables.validated import csv_bytes, validate
 from worker.data.tables.cells import NumberCells, TextCells
 from worker.data.tables.digests import digest_rows
-from worker.data.tables.samples import read_samples
+from worker.data.tables.samples import read_chosen_samples, read_samples, write_samples
+from worker.data.tables.target import Target
 from worker.data.tables.validation import validate_table
 
 LABELS = ["a", "b"] * 20
@@ -128,6 +131,36 @@ def test_many_row_groups(tmp_path: Path) -> None:
     assert found.samples.classes.tolist() == table["y"]
     assert len(set(found.samples.digests)) == rows
     assert found.profile("town") | {"distinct": 7, "missing": 28_000} == found.profile("town")
+
+
+def test_a_few_rows_need_neither_other_groups_nor_other_columns(tmp_path: Path) -> None:
+    rows = 70_000
+    table = {
+        "n": (np.arange(rows) * 0.5).tolist(),
+        "town": [f"t{n % 7}" if n % 5 else "" for n in range(rows)],
+        "m": [n % 11 for n in range(rows)],
+        "y": ["ab"[n % 2] for n in range(rows)],
+    }
+    manifest = validate(tmp_path, table).found.manifest
+    path = tmp_path / "samples.parquet"
+    leave_readable(path, groups={1}, columns={"n", "town", CLASS, DIGEST})
+    found = read_chosen_samples(path, manifest, [69_999, 65_540, 65_537, 65_540], {"n", "town", "other"})
+    assert [column.name for column in found.table.schema] == ["n", "town"]
+    assert found.table.values["n"].tolist() == [34_999.5, 32_770.0, 32_768.5, 32_770.0]
+    assert found.table.values["town"].tolist() == ["t6", None, "t3", None]
+    assert found.classes is not None
+    assert found.classes.tolist() == ["b", "a", "b", "a"]
+    assert found.columns("n") == ["34999.5", "32770", "32768.5", "32770"]
+    assert len(found.digests) == 4
+
+
+def test_rows_of_long_texts_have_groups_of_their_own(tmp_path: Path) -> None:
+    texts = [f"{n} " * 2_500_000 for n in range(3)]
+    cells = TextCells(np.array([0, -1, 1, 1, 2, -1], dtype=np.int32), texts)
+    target = Target("y", ["tabular_classification"], np.array(["a", "b"] * 3, dtype=object), None)
+    write_samples(tmp_path / "s.parquet", {"note": cells}, target, [f"{n}" for n in range(6)])
+    metadata = pq.read_metadata(tmp_path / "s.parquet")
+    assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [2, 1, 1, 2]
 
 
 def test_the_profile_is_by_column_in_the_order_of_the_file(tmp_path: Path) -> None:
