@@ -1,15 +1,15 @@
 """A tuning job over HTTP against the script that one writes first: the same network, space, split and number of trials.
 
     PYTHONPATH=. python benchmarks/tuning.py --archive fashion.zip [--trainable head|all] [--trials 30] [--epochs 10]
-                                             [--samples 0] [--script-trials 3] [--workers 1] [--seed 0]
+                                             [--samples 0] [--script-trials 3] [--workers 1] [--threads 0] [--seed 0]
 
 Both search the learning rate (1e-5 to 0.1, logarithmic) and the batch size (16, 32, 64) with Optuna's TPE and median
 pruner. The script is Optuna's PyTorch example with a timm network: it opens the images of every batch, sends them
 through the frozen network in every epoch, and keeps nothing between trials. It trains on the split that the job has
 dealt, so that the best validation losses can be compared. With `--script-trials` it runs fewer trials and its time is
 scaled up, which is said in the result and flatters us, as the first five trials are never pruned. `--seed` is of both
-searches and of the split. Without an archive, scikit-learn's digits are used. `--workers 2` starts a
-second train worker.
+searches and of the split. Without an archive, scikit-learn's digits are used. `--workers 2` runs two
+trials at once, each with `--threads` threads (0: its share of the cores). `--script-trials 0` leaves the script out.
 """
 
 import argparse
@@ -166,13 +166,18 @@ def main() -> None:
     arguments.add_argument("--samples", type=int, default=0)
     arguments.add_argument("--script-trials", type=int, default=3)
     arguments.add_argument("--workers", type=int, default=1)
+    arguments.add_argument("--threads", type=int, default=0)
     arguments.add_argument("--seed", type=int, default=0)
     asked = arguments.parse_args()
     slots = {"TUNELENS_TRAIN_SLOTS": str(asked.workers)}
+    if asked.threads:
+        slots["TUNELENS_WORKER_THREADS"] = str(asked.threads)
     with tempfile.TemporaryDirectory() as name, chosen(asked.archive, asked.samples, Path(name)) as archive:
         with live_service(Path(name) / "data", **slots) as live:
             ours, split = tuned(live, archive, asked)
         print(json.dumps(ours))
+        if not asked.script_trials:
+            return
         count = min(asked.script_trials, asked.trials)
         theirs = script(archive, split, asked, count)
     scaled = theirs["seconds"] * asked.trials / count
