@@ -18,6 +18,7 @@ from client.sse import Event
 from client.transport import Transport
 
 Modality = Literal["image", "text", "tabular"]
+MODALITY_OF: dict[str, Modality] = {".csv": "tabular", ".tsv": "tabular", ".parquet": "tabular", ".jsonl": "text"}
 MAX_WAIT_SECONDS = 60
 SETTLED_STATES = frozenset({"ready", "rejected", "succeeded", "failed", "cancelled", "paused"})
 PATHS = {
@@ -98,7 +99,7 @@ class Tunelens:
         self,
         file: Source,
         *,
-        modality: Modality = "image",
+        modality: Modality | None = None,
         options: Mapping[str, str | Mapping[str, str]] | None = None,
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -107,9 +108,12 @@ class Tunelens:
         """Uploads a zip of `<class>/<image>`, a table or texts; with `wait_seconds`, answers once it is checked.
 
         `options` are of tables `target`, `columns` (name → kind or `ignore`), `delimiter`; of texts `text`, `target`.
+        Without a `modality` it is texts if `options` say `text`, else follows from the file's suffix: `.csv`, `.tsv`
+        and `.parquet` are tables, `.jsonl` is texts, anything else images.
         """
-        fields: dict[str, str] = {"modality": modality}
-        for option, value in (options or {}).items():
+        options = options or {}
+        fields: dict[str, str] = {"modality": modality or ("text" if "text" in options else _modality_of(file))}
+        for option, value in options.items():
             fields[option] = value if isinstance(value, str) else json.dumps(dict(value))
         if name is not None:
             fields["name"] = name
@@ -185,6 +189,10 @@ def _path(id_: str) -> str:
     if prefix not in PATHS or not rest.isalnum():
         raise ValueError(f"no id of a resource: {id_!r}")
     return f"{PATHS[prefix]}/{id_}"
+
+
+def _modality_of(file: Source) -> Modality:
+    return "image" if isinstance(file, bytes) else MODALITY_OF.get(Path(file).suffix.lower(), "image")
 
 
 def _place(resource: Json) -> str:

@@ -18,7 +18,6 @@ from client.progress import state_text
 from client.reporting import console, listing, told_to_people
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
-MODALITY_OF: dict[str, Modality] = {".csv": "tabular", ".tsv": "tabular", ".parquet": "tabular", ".jsonl": "text"}
 app = typer.Typer(help="Uploads and lists datasets.", no_args_is_help=True)
 
 
@@ -44,10 +43,10 @@ def upload(
     connection: Connection = context.obj
     options = {"target": target, "text": text, "delimiter": delimiter, "columns": _kinds(column or []) or None}
     said = {option: value for option, value in options.items() if value is not None}
-    chosen = modality or ("text" if text else MODALITY_OF.get(path.suffix.lower(), "image"))
     with told_to_people(), connection.open() as tunelens, _as_zip(path) as file:
         with console.status(f"Uploading {path}"):
-            sent = tunelens.upload_dataset(file, modality=chosen, options=said, name=name or path.stem, wait_seconds=60)
+            named = name or path.stem
+            sent = tunelens.upload_dataset(file, modality=modality, options=said, name=named, wait_seconds=60)
             dataset = tunelens.wait(sent)
         if dataset["state"] != "ready":
             raise ProblemError(dataset["problem"])

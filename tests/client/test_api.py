@@ -3,6 +3,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -57,6 +58,30 @@ def test_a_lost_answer_to_a_post_is_asked_for_again_with_the_same_key_and_bytes(
     assert fields["file"].get_filename() == "pets.zip"
     assert fields["file"].get_payload(decode=True) == b"PK and so on"
     assert fields["metadata"].get_payload(decode=True) == b'{"a": "b"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "sent"),
+    [
+        ("pets.zip", {}, "image"),
+        ("houses.CSV", {}, "tabular"),
+        ("houses.parquet", {}, "tabular"),
+        ("tickets.jsonl", {}, "text"),
+        ("tickets.csv", {"options": {"text": "body"}}, "text"),
+        ("tickets.csv", {"modality": "text"}, "text"),
+    ],
+)
+def test_what_a_file_holds_follows_from_its_name_unless_said(
+    name: str, asked: dict[str, Any], sent: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"some bytes")
+    service = FakeService([answer({"id": "ds_1", "state": "ready"}, 201)])
+    service.client().upload_dataset(str(tmp_path / name), **asked)
+    fields = {
+        part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
+        for part in parts(service.requests[0], service.bodies[0])
+    }
+    assert fields["modality"] == sent.encode()
 
 
 def test_the_service_says_how_long_to_pause(pauses: list[float]) -> None:
