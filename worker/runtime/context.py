@@ -93,5 +93,6 @@ def make_runtime(settings: Settings, queues: Sequence[Queue]) -> Runtime:
         worker_id=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"[-120:],
         free_devices=visible_devices(settings.train_slots, settings.worker_threads),
     )
-    runtime.figures.limits(runtime.memory)
+    if {"train", "control"} & set(queues):  # the others have no children
+        runtime.figures.limits(runtime.memory)
     return runtime
