@@ -66,9 +66,23 @@ benchmarks: $(STAMP)  ## Ratios against the reference libraries, one run each
 fuzz: $(STAMP)  ## Ten thousand generated requests and chains of them; FUZZ_ARGS="--examples 50 --seed 7" changes it
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-hashes: $(STAMP)  ## Writes hashes.txt anew, after a change of constraints.txt
-	@$(BIN)/uv pip compile constraints.txt --no-deps --generate-hashes --universal --python-version 3.11 \
-	  --no-header --no-annotate --index-strategy unsafe-best-match --quiet --output-file hashes.txt
+# Images are Linux alone: not every pin has a file for every other system. setuptools builds our own package there.
+hashes: $(STAMP)  ## Writes hashes.txt and those of the images anew, after a change of constraints.txt
+	@scratch=$$(mktemp -d)
+	trap 'rm -rf "$$scratch"' EXIT
+	compile() {
+	  $(abspath $(BIN))/uv pip compile "$$@" --generate-hashes --universal --python-version 3.11 \
+	    --no-header --no-annotate --index-strategy unsafe-best-match --quiet
+	}
+	compile constraints.txt --no-deps --output-file hashes.txt
+	{ cat pyproject.toml; echo '[tool.uv]'; echo "environments = [\"sys_platform == 'linux'\"]"; } > "$$scratch/pyproject.toml"
+	echo setuptools > "$$scratch/build.in"
+	image() {
+	  compile --directory "$$scratch" pyproject.toml build.in --constraints $(CURDIR)/constraints.txt \
+	    --output-file "$(CURDIR)/docker/$$1.hashes.txt" "$${@:2}"
+	}
+	image api --extra s3
+	image worker --extra s3 --extra worker
 
 sbom: $(STAMP)  ## Writes what is installed, as CycloneDX, and its licences to dist/, for a release
 	@mkdir -p dist

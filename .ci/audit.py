@@ -1,12 +1,14 @@
 """Asks pip-audit for known weaknesses of the pinned dependencies; for `make check`.
 
 A finding fails unless `.ci/audit-exceptions.txt` excuses it, by lines of `<advisory id> <last day> <reason>`; after
-that day it fails again. Where no advisory service answers, nothing is checked and one line says so.
+that day it fails again. Where no advisory service answers, nothing is checked and one line says so. Arguments go to
+pip-audit: `--vulnerability-service osv --osv-url URL` asks a mirror.
 """
 
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,10 @@ PROBE = "pip-audit"
 TIMEOUT_SECONDS = 300.0
 
 
-def audit(requirements: str) -> list[dict[str, Any]] | None:
+def audit(requirements: str, service: Sequence[str] = ()) -> list[dict[str, Any]] | None:
     """What pip-audit knows of each dependency; None when no service answered."""
     options = ["--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off", "--requirement"]
-    command = [sys.executable, "-m", "pip_audit", *options, "/dev/stdin"]
+    command = [sys.executable, "-m", "pip_audit", *service, *options, "/dev/stdin"]
     try:
         answer = subprocess.run(
             command, input=requirements, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
@@ -48,14 +50,14 @@ def findings(dependencies: list[dict[str, Any]], excuses: dict[str, str]) -> lis
     ]
 
 
-def main() -> int:
+def main(service: Sequence[str] = ()) -> int:
     """0 when there is nothing to mend, or nobody to ask."""
     pins = PINS.read_text()
-    probe = audit("".join(line for line in _joined(pins) if line.startswith(f"{PROBE}==")))
+    probe = audit("".join(line for line in _joined(pins) if line.startswith(f"{PROBE}==")), service)
     if not probe or "skip_reason" in probe[0]:
         sys.stdout.write("pip-audit: SKIPPED, no advisory service answers from here; nothing was checked\n")
         return 0
-    dependencies = audit(pins) or []
+    dependencies = audit(pins, service) or []
     unknown = [dependency["name"] for dependency in dependencies if "skip_reason" in dependency]
     found = findings(dependencies, excused(datetime.now(UTC).date()))
     sys.stdout.write(f"pip-audit: {len(dependencies)} dependencies, {len(unknown)} unknown, {len(found)} to mend\n")
@@ -69,4 +71,4 @@ def _joined(pins: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,9 @@ RUN python -m venv /opt/tunelens
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/tunelens/bin/pip install --disable-pip-version-check -c constraints.txt '.[worker,s3]'
+    /opt/tunelens/bin/pip install --disable-pip-version-check --no-deps --require-hashes -r docker/worker.hashes.txt \
+    && /opt/tunelens/bin/pip install --disable-pip-version-check --no-deps --no-build-isolation . \
+    && /opt/tunelens/bin/pip check
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tunelens \

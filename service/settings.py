@@ -19,6 +19,9 @@ class Settings(BaseSettings):
         train_slots: trials at once in one train worker; one per GPU, or 1.
         worker_is_lost_after: sightings of an expired lease are this far apart before it is taken away.
         export_seconds: wall limit of one export.
+        memory_limit_bytes: of a trial, an export, or whoever reads a dataset; none: shares of what the machine or the
+            container has (`worker.runtime.memory`); 0: no limit.
+        scratch_limit_bytes: what one trial, export or validation may keep on the disk while it works.
         rate_requests, rate_window_seconds: an API key's requests to one process; they refill evenly.
         max_streams: event streams that an API key may hold open at one process.
         max_queued_jobs, max_pending_answers, max_project_bytes: what a project may have at once; pending answers are
@@ -62,7 +65,8 @@ class Settings(BaseSettings):
     cancel_grace_seconds: float = 5.0
     stall_seconds: float = 900.0
     export_seconds: float = 600.0
-    memory_limit_bytes: int = 0
+    memory_limit_bytes: int | None = Field(None, ge=0)
+    scratch_limit_bytes: int = Field(100 * 1024**3, ge=1)
     train_slots: int | None = None
     worker_threads: int | None = None
     cache_bytes: int = Field(20 * 1024**3, ge=0)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +24,7 @@ from service.weak_secrets import weak_secrets
 
 LONG_WAIT_SECONDS = 600.0
 SKEW_SECONDS = 30.0
+MEMORY_LIMIT = "tunelens_memory_limit_bytes"
 LITTLE_BYTES = 2 * 1024**3
 PROBE = b"tunelens doctor\n" * 64
 
@@ -131,6 +133,32 @@ def workers(patient: Patient) -> Iterator[Finding]:
             yield Finding("workers", "wrong", says, f"python -m worker {queue}")
 
 
+def memory(patient: Patient) -> Iterator[Finding]:
+    """What the workers' children may take of it, as the workers say."""
+    with patient.store.read() as work:
+        told = {worker: text for worker, (_, text) in work.workers.figures(SEEN_SECONDS).items() if text}
+    for worker, text in told.items():
+        limits = _memory_limits(text)
+        if not limits:
+            continue
+        if not all(limits.values()):
+            says = f"Nothing limits what the children of {worker} take."
+            yield Finding("memory", "look", says, "Leave TUNELENS_MEMORY_LIMIT_BYTES unset, or set it.")
+            continue
+        shares = ", ".join(f"{limits[of] / 1024**3:.1f} GiB for {of}" for of in sorted(limits))
+        yield Finding("memory", "well", f"A child of {worker} may take {shares}.")
+
+
+def _memory_limits(figures: str) -> dict[str, float]:
+    """Bytes by what they are for; empty when the worker does not say."""
+    return {
+        sample.labels["of"]: sample.value
+        for family in text_string_to_metric_families(figures)
+        if family.name == MEMORY_LIMIT
+        for sample in family.samples
+    }
+
+
 def queues(patient: Patient) -> Iterator[Finding]:
     """Does anything wait for long, or hang on a worker that is gone."""
     calm = True
@@ -151,4 +179,4 @@ def queues(patient: Patient) -> Iterator[Finding]:
 
 
 WITHOUT_DATABASE: Sequence[Check] = (secrets, disk, database, broker)
-WITH_DATABASE: Sequence[Check] = (artifacts, workers, queues)
+WITH_DATABASE: Sequence[Check] = (artifacts, workers, memory, queues)

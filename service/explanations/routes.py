@@ -14,6 +14,7 @@ from service.deps import Caller, Nudging, Page, Stored, Waiting, Work
 from service.errors import ExplanationUnsupported, Invalid, NotFound
 from service.explanations import actions
 from service.explanations.schemas import ExplanationList, ExplanationRead
+from service.explanations.segments import label_of
 from service.inputs.asking import INPUT_ERRORS, read_asked
 from service.inputs.openapi import multipart_or_json
 from service.problems import error_docs, problem_response
@@ -126,7 +127,7 @@ def read_picture(
     store: Stored,
 ) -> Response:
     """The attribution alone (`heatmap`) or over the input (`overlay`), in the input's size."""
-    artifact = actions.picture(work, caller.project_id, explanation_id, (index, label, picture))
+    artifact = actions.picture(work, caller.project_id, explanation_id, (index, label_of(label), picture))
     return stream_artifact(store, artifact, None)
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from typing import Any, Self
-from urllib.parse import quote
 
 from pydantic import BaseModel
 
 from service.answers import Timing
+from service.explanations.segments import segment_of
 from service.problems import ProblemDocument
 from service.specs.base import JsonObject
 from service.specs.csv_cells import Cell
@@ -233,7 +233,7 @@ def _with_urls(row_id: str, item: dict[str, Any]) -> dict[str, Any]:
     base = f"/v1/explanations/{row_id}/items/{item['index']}"
     targets = []
     for target in item["targets"]:
-        place = f"{base}/{quote(str(target['label']), safe='')}"
+        place = f"{base}/{segment_of(str(target['label']))}"
         drawn = target.get("pictures", PICTURES)
         urls = {f"{name}_url": f"{place}/{name}.png" if name in drawn else None for name in PICTURES}
         targets.append({**target, **urls})

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from service.store.tables import ExplanationRow
 from tests.contracts.conftest import Api, problem
 from tests.contracts.world import WEIGHTS
+from tests.corpora.pictures import png
 
 
 def get(api: Api, name: str = "model.safetensors", **headers: str) -> Any:
@@ -115,6 +117,29 @@ def test_s38_path_tricks(name: str, api: Api) -> None:
 def test_s38_pictures(label: str, api: Api) -> None:
     path = f"/v1/explanations/{api.ours.ids['explanation_id']}/items/0/{label}/overlay.png"
     problem(api.call("GET", path), 404, "not-found")
+
+
+def test_s38_pictures_of_labels_that_look_like_paths(api: Api) -> None:
+    """The addresses that the answer tells lead to the pictures, though clients take dots out of an address."""
+    labels = [".", "..", "/..", "//.", "...", "cat/..", "cat/../dog", "/cat", "a b?c#d"]
+    explanation_id = api.ours.ids["explanation_id"]
+    names = [f"items/0/{at}/heatmap.png" for at in range(len(labels))]
+    pictures = {name: api.store.artifacts.write(png(), "image/png") for name in names}
+    with api.store.work() as work:
+        row = work.session.get_one(ExplanationRow, explanation_id)
+        before = dict(row.result)
+        (item,) = before["items"]
+        targets = [item["targets"][0] | {"label": label} for label in labels]
+        row.result = {"items": [item | {"targets": targets}]}
+        work.artifacts.attach(pictures, explanation_id)
+    shown = api.call("GET", f"/v1/explanations/{explanation_id}").json()["items"][0]["targets"]
+    assert [target["label"] for target in shown] == labels
+    urls = [target["heatmap_url"] for target in shown]
+    assert len(set(urls)) == len(labels)
+    assert [api.call("GET", url).status_code for url in urls] == [200] * len(labels)
+    problem(api.call("GET", urls[0].replace("%2F.", "%2F%2F.")), 404, "not-found")
+    with api.store.work() as work:
+        work.session.get_one(ExplanationRow, explanation_id).result = before
 
 
 @pytest.mark.parametrize("name", ["..", "%2e%2e%2fx", "a b", "-x", "a" * 121, "%00", "é", "a%2fb", "a#b", "a?b=c"])

@@ -19,6 +19,8 @@ from service.store.migrate import alembic_config
 from service.store.tables import ArtifactRow, TrialRow
 from tests.nudges import Recorded
 from tests.rows import add_job, add_project
+from worker.runtime.figures import Figures
+from worker.runtime.memory import MemoryLimits
 
 
 @pytest.fixture
@@ -51,6 +53,19 @@ def test_weak_and_open_secrets(patient: Patient) -> None:
     assert (weak.level, readable.level) == ("wrong", "wrong")
     assert "TUNELENS_ADMIN_KEY" in weak.says
     assert readable.remedy.startswith("chmod 600")
+
+
+def test_how_much_memory_children_may_take(patient: Patient) -> None:
+    figures = [Figures(), Figures()]
+    figures[0].limits(MemoryLimits(3 * 1024**3, 2 * 1024**3))
+    figures[1].limits(MemoryLimits(0, 0))
+    with patient.store.work() as work:
+        work.workers.seen("host:1", ["train", "control"], {}, figures[0].text())
+        work.workers.seen("host:2", ["explain"], {}, figures[1].text())
+    well, look = (finding for finding in examine(patient) if finding.part == "memory")
+    assert (well.level, look.level) == ("well", "look")
+    assert well.says == "A child of host:1 may take 3.0 GiB for computing, 2.0 GiB for reading."
+    assert "TUNELENS_MEMORY_LIMIT_BYTES" in look.remedy
 
 
 def test_a_full_disk(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from service.queue import CeleryNudges, Nudges
@@ -15,6 +16,8 @@ from worker.backbones.sources import WeightSources
 from worker.data.disk_cache import DiskCache
 from worker.runtime.devices import Device, visible_devices
 from worker.runtime.figures import Figures
+from worker.runtime.memory import MemoryLimits, available_memory, memory_limits
+from worker.runtime.supervision import Watch
 
 
 @dataclass
@@ -48,6 +51,25 @@ class Runtime:
         with self._devices_lock:
             self.free_devices.append(device)
 
+    @cached_property
+    def memory(self) -> MemoryLimits:
+        """What its children may take."""
+        slots = len(visible_devices(self.settings.train_slots, self.settings.worker_threads))
+        return memory_limits(self.settings.memory_limit_bytes, slots, available_memory())
+
+    def watch(self, wall_seconds: float, memory_bytes: int, scratch: Path | None = None) -> Watch:
+        """Limits of a child that works in `scratch`; the others are those of the settings."""
+        settings = self.settings
+        return Watch(
+            heartbeat_seconds=settings.heartbeat_seconds,
+            grace_seconds=settings.cancel_grace_seconds,
+            wall_seconds=wall_seconds,
+            stall_seconds=settings.stall_seconds,
+            memory_bytes=memory_bytes,
+            scratch=scratch,
+            scratch_bytes=settings.scratch_limit_bytes,
+        )
+
     @property
     def cache(self) -> DiskCache:
         """Rebuildable files on this machine, shared with its other workers."""
@@ -63,7 +85,7 @@ class Runtime:
 
 def make_runtime(settings: Settings, queues: Sequence[Queue]) -> Runtime:
     """A runtime for this process; call it after any fork."""
-    return Runtime(
+    runtime = Runtime(
         settings=settings,
         store=Store(settings.database_url, settings.artifacts_url),
         nudges=CeleryNudges(settings),
@@ -71,3 +93,6 @@ def make_runtime(settings: Settings, queues: Sequence[Queue]) -> Runtime:
         worker_id=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"[-120:],
         free_devices=visible_devices(settings.train_slots, settings.worker_threads),
     )
+    if {"train", "control"} & set(queues):  # the others have no children
+        runtime.figures.limits(runtime.memory)
+    return runtime

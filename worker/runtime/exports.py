@@ -57,7 +57,8 @@ class ExportRun:
             return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
         wall_seconds = self.runtime.settings.export_seconds
         # Exporting takes no device: all of them are for trials.
-        return self._row.supervise(self.work, Order(order, {"CUDA_VISIBLE_DEVICES": ""}), wall_seconds=wall_seconds)
+        watch = self.runtime.watch(wall_seconds, self.runtime.memory.computing, self._scratch)
+        return self._row.supervise(self.work, Order(order, {"CUDA_VISIBLE_DEVICES": ""}), watch)
 
     def _order(self) -> ExportOrder:
         store = self.runtime.store

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
+from worker.runtime.memory import MemoryLimits
+
 TRIAL_SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0)
 ANSWER_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 QUERY = ["--query-gpu=index,memory.used,memory.total", "--format=csv,noheader,nounits"]
@@ -36,7 +38,18 @@ class Figures:
         self._gpus = Gauge(
             "tunelens_gpu_memory_bytes", "Memory of a GPU, by all processes.", ("gpu", "of"), registry=self.registry
         )
+        self._limits = Gauge(
+            "tunelens_memory_limit_bytes",
+            "Memory that a child may take; 0 is no limit.",
+            ("of",),
+            registry=self.registry,
+        )
         self._smi = shutil.which("nvidia-smi")
+
+    def limits(self, memory: MemoryLimits) -> None:
+        """What children may take, as it stays."""
+        self._limits.labels("computing").set(memory.computing)
+        self._limits.labels("reading").set(memory.reading)
 
     def trial(self, ending: str, seconds: float) -> None:
         """A trial's attempt is over."""

@@ -29,16 +29,8 @@ class HeldRow:
         """Renews the lease in the background until the block ends."""
         return LeaseKeeper(self.renew, self.runtime.settings.heartbeat_seconds)
 
-    def supervise(self, work: Callable[..., object], order: Order, *, wall_seconds: float) -> Ending:
+    def supervise(self, work: Callable[..., object], order: Order, watch: Watch) -> Ending:
         """How a child ends that does `work`; it is asked to stop when the worker drains. Raises `LeaseLost`."""
-        settings = self.runtime.settings
-        watch = Watch(
-            heartbeat_seconds=settings.heartbeat_seconds,
-            grace_seconds=settings.cancel_grace_seconds,
-            wall_seconds=wall_seconds,
-            stall_seconds=settings.stall_seconds,
-            memory_bytes=settings.memory_limit_bytes,
-        )
         child = start_child(work, order)
         try:
             return Supervisor(child, watch, beat=self._beat, record=self._record, wish=self._wish).run()

@@ -6,6 +6,7 @@ the worker's own process, or under the job's lock.
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -20,7 +21,7 @@ from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
 from worker.runtime.messages import Done, Ending, GaveUp
 from worker.runtime.search import read_records, read_search
-from worker.runtime.supervision import Supervisor, Watch, Wish
+from worker.runtime.supervision import Supervisor, Wish
 from worker.runtime.work import SearchOrder, work_pictures, work_proposal
 from worker.training.order import PICTURE_OF
 from worker.tuning.records import Proposal
@@ -103,21 +104,15 @@ def _proposed(runtime: Runtime, job_id: str, number: int, order: SearchOrder) ->
 
 
 def _in_child(runtime: Runtime, job_id: str, work: Any, order: SearchOrder) -> Ending:
-    settings = runtime.settings
-    watch = Watch(
-        heartbeat_seconds=settings.heartbeat_seconds,
-        grace_seconds=0.0,
-        wall_seconds=CHORE_SECONDS,
-        stall_seconds=CHORE_SECONDS,
-        memory_bytes=settings.memory_limit_bytes,
-    )
+    limits = runtime.watch(CHORE_SECONDS, runtime.memory.reading)
+    watch = replace(limits, grace_seconds=0.0, stall_seconds=CHORE_SECONDS)
 
     def wish() -> Wish:
         return "stop" if runtime.draining.is_set() else "go_on"
 
     def beat() -> Wish:
         with runtime.store.work(quick=True) as unit:
-            unit.jobs.go_on_pursuing(job_id, settings.lease_seconds)
+            unit.jobs.go_on_pursuing(job_id, runtime.settings.lease_seconds)
         return "go_on"
 
     child = start_child(work, Order(order, {"CUDA_VISIBLE_DEVICES": ""}))

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.errors import LeaseLost, ResourceExhausted
 from worker.runtime.children import Child
 from worker.runtime.messages import Crashed, Ending, Failed, GaveUp, Report
+from worker.runtime.scratch import folder_bytes
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ class Watch:
     Attributes:
         wall_seconds: of this attempt.
         stall_seconds: longest silence.
+        scratch: the child's folder, which may hold `scratch_bytes`; weighed at each heartbeat.
         patience_seconds: how long the database may be away before the work is stopped.
     """
 
@@ -35,6 +38,8 @@ class Watch:
     wall_seconds: float
     stall_seconds: float
     memory_bytes: int = 0
+    scratch: Path | None = None
+    scratch_bytes: int = 0
     patience_seconds: float = 1200.0
 
 
@@ -64,7 +69,7 @@ class Supervisor:
         self._wish = wish
         self._reports: deque[Report] = deque()
         self._epochs_written = 0
-        self._database_ok_at = time.monotonic()
+        self._database_ok_at = self._weighed_at = time.monotonic()
 
     def run(self) -> Ending:
         """How the child ended; it is killed when this returns or raises, and `Child.await_end` waits until it is gone.
@@ -126,7 +131,20 @@ class Supervisor:
         if self._watch.memory_bytes and self._child.memory_bytes() > self._watch.memory_bytes:
             detail = f"The limit of {self._watch.memory_bytes} bytes of memory was reached."
             return Failed(ResourceExhausted(detail).to_problem())
+        if self._disk_limit_reached():
+            detail = f"The limit of {self._watch.scratch_bytes} bytes on the disk was reached."
+            return Failed(ResourceExhausted(detail).to_problem())
         return None
+
+    def _disk_limit_reached(self) -> bool:
+        now = time.monotonic()
+        if (
+            not (self._watch.scratch and self._watch.scratch_bytes)
+            or now - self._weighed_at < self._watch.heartbeat_seconds
+        ):
+            return False
+        self._weighed_at = now
+        return folder_bytes(self._watch.scratch) > self._watch.scratch_bytes
 
     def _beats(self) -> Wish:
         try:

@@ -3,7 +3,9 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from service.errors import ArtifactCorrupt, Invalid, LeaseLost, WorkerLost
@@ -12,7 +14,7 @@ from service.specs.jobs import JobSpec
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.jobs import TERMINAL
 from worker.runtime.assignments import Assignment, make_order, read_assignment
-from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order
+from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
 from worker.runtime.children import Child, start_child
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
@@ -23,7 +25,7 @@ from worker.runtime.pursuit import pursue, take_step
 from worker.runtime.storing import why_not_stored
 from worker.runtime.supervision import Supervisor, Watch, Wish
 from worker.runtime.work import work_trial
-from worker.training.order import TrialOutcome
+from worker.training.order import TrialOrder, TrialOutcome
 
 log = logging.getLogger(__name__)
 WALL_GRACE_SECONDS = 120.0
@@ -33,11 +35,14 @@ STOPPING_STATES = ("cancelling", "pausing", "paused", *TERMINAL)
 
 @dataclass
 class TrialRun:
-    """Runs one trial under its lease. `_over` says why its search needs no more of it; `_child` fits it."""
+    """Runs one trial under its lease; `work` is what the child does. `_over` says why its search needs no more of it;
+    `_child` fits it.
+    """
 
     runtime: Runtime
     lease: Lease
     device: Device
+    work: Callable[[TrialOrder, Reporter], object] = work_trial
     _over: Literal["pruner", "target"] | None = field(default=None, init=False)
     _wishes_seen: int = field(default=-1, init=False)
     _task: Assignment = field(init=False)
@@ -82,23 +87,18 @@ class TrialRun:
         self._spec = order.spec
         with archive:
             environment = {"CUDA_VISIBLE_DEVICES": self.device.visible}
-            self._child = start_child(work_trial, Order(order, environment, is_judged=is_judged(self._task)))
-            return Supervisor(self._child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
+            self._child = start_child(self.work, Order(order, environment, is_judged=is_judged(self._task)))
+            watch = self._watch(order.scratch)
+            return Supervisor(self._child, watch, beat=self._beat, record=self._record, wish=self._wish).run()
 
     def _await_child(self) -> None:
         """Before nothing else is begun on the device, and nobody hears that the trial has stopped."""
         if self._child is not None:
             self._child.await_end()
 
-    def _watch(self) -> Watch:
-        settings = self.runtime.settings
-        return Watch(
-            heartbeat_seconds=settings.heartbeat_seconds,
-            grace_seconds=settings.cancel_grace_seconds,
-            wall_seconds=max(0.0, self._task.seconds_left) + WALL_GRACE_SECONDS,
-            stall_seconds=settings.stall_seconds,
-            memory_bytes=settings.memory_limit_bytes,
-        )
+    def _watch(self, scratch: Path) -> Watch:
+        seconds = max(0.0, self._task.seconds_left) + WALL_GRACE_SECONDS
+        return self.runtime.watch(seconds, self.runtime.memory.computing, scratch)
 
     def _wish(self) -> Wish:
         if self.runtime.draining.is_set() or self._over:

@@ -73,7 +73,8 @@ class ValidationRun:
         with archive:
             samples, sources = self._scratch / SAMPLES, self.runtime.weight_sources
             order = Order(ValidationOrder(self._modality, archive.path, options, samples, sources))
-            return self._row.supervise(self.work, order, wall_seconds=WALL_SECONDS)
+            watch = self.runtime.watch(WALL_SECONDS, self.runtime.memory.reading, self._scratch)
+            return self._row.supervise(self.work, order, watch)
 
     def _conclude(self, ending: Ending) -> None:
         match ending:

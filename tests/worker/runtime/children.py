@@ -1,5 +1,6 @@
 """Work for children of tests; importable by name in the child."""
 
+import itertools
 import mmap
 import os
 import signal
@@ -17,6 +18,7 @@ from worker.runtime.child import Reporter
 
 if TYPE_CHECKING:  # children start sooner without it, and some have half a second to live
     from worker.runtime.work import ValidationOrder
+    from worker.training.order import TrialOrder
 
 
 def say_and_return(payload: int, reporter: Reporter) -> int:
@@ -101,12 +103,28 @@ def be_silent(payload: object, reporter: Reporter) -> None:
     time.sleep(600)
 
 
-def eat_memory(payload: int, reporter: Reporter) -> None:
+def eat_memory(payload: object, reporter: Reporter) -> None:
     kept = []
     while True:
-        kept.append(bytearray(payload))
+        kept.append(b"x" * 32 * 1024**2)
         reporter.progress(1, 0.5)
         time.sleep(0.05)
+
+
+def eat_disk(payload: str, reporter: Reporter) -> None:
+    """Fills a folder, file after file of 1 MiB."""
+    for number in itertools.count():
+        Path(payload, f"{number}").write_bytes(b"x" * 1024**2)
+        reporter.progress(1, 0.5)
+        time.sleep(0.02)
+
+
+def eat_its_scratch(order: "TrialOrder", reporter: Reporter) -> None:
+    eat_disk(str(order.scratch), reporter)
+
+
+def tell_its_score(payload: object, reporter: Reporter) -> int:
+    return int(Path("/proc/self/oom_score_adj").read_text())
 
 
 def write_a_file(order: ExportOrder, reporter: Reporter) -> Path:

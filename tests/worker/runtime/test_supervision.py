@@ -153,9 +153,24 @@ def test_s40_time_limits(watch: Watch, slug: str | None) -> None:
 def test_s40_the_memory_limit_ends_the_child_only() -> None:
     watch = Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=60.0,
                   memory_bytes=400 * 1024**2)  # fmt: skip
-    ending = supervise(children.eat_memory, 32 * 1024**2, watch=watch)
+    ending = supervise(children.eat_memory, watch=watch)
     assert isinstance(ending, Failed)
     assert ending.problem["type"] == "/problems/resource-exhausted"
+
+
+def test_s40_the_disk_limit_ends_the_child_only(tmp_path: Path) -> None:
+    watch = replace(WATCH, scratch=tmp_path, scratch_bytes=4 * 1024**2)
+    ending = supervise(children.eat_disk, str(tmp_path), watch=watch)
+    assert isinstance(ending, Failed)
+    assert ending.problem["type"] == "/problems/resource-exhausted"
+    assert ending.problem["detail"] == "The limit of 4194304 bytes on the disk was reached."
+
+
+def test_s40_the_system_takes_a_child_before_its_worker() -> None:
+    """When memory runs out faster than anybody watches, the kernel takes the process of the highest score."""
+    ours = int(Path("/proc/self/oom_score_adj").read_text())
+    assert supervise(children.tell_its_score) == Done(500)
+    assert ours < 500
 
 
 def test_a_lost_lease_ends_the_child_at_once(tmp_path: Path) -> None:
