@@ -16,7 +16,7 @@ from tests.live import until
 STREAMS_A_JOB = 4
 EVENTS_PER_SECOND = 20
 SECONDS = 15.0
-CLIENTS_BESIDE = 4
+CLIENTS_BESIDE, ASKED_BESIDE = 4, 100
 
 
 @dataclass
@@ -90,7 +90,7 @@ def under_streams(running: Deployed, *, streams: int) -> dict[str, Any]:
     with running.store.work() as work:
         for job_id in jobs:
             work.jobs.move(job_id, "running")
-    alone = latencies(running, CLIENTS_BESIDE)
+    alone = latencies(running, CLIENTS_BESIDE, asked=ASKED_BESIDE, submitted=ASKED_BESIDE)
     settle()
     at_rest = _cost(running, lambda: time.sleep(SECONDS / 3))
     followed = [jobs[number % len(jobs)] for number in range(streams)]
@@ -102,7 +102,7 @@ def under_streams(running: Deployed, *, streams: int) -> dict[str, Any]:
     training.start()
     busy = _cost(running, lambda: time.sleep(SECONDS))
     before_others = time.perf_counter()
-    beside = latencies(running, CLIENTS_BESIDE)
+    beside = latencies(running, CLIENTS_BESIDE, asked=ASKED_BESIDE, submitted=ASKED_BESIDE)
     trainer.stop()
     training.join()
     with running.store.work() as work:

@@ -1,6 +1,7 @@
 """A large upload: how fast, and what the API process takes for it."""
 
 import io
+import math
 import shutil
 import statistics
 import threading
@@ -29,7 +30,7 @@ def write_archive(path: Path, size_bytes: int) -> None:
     Image.fromarray(generator.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(buffer, "PNG", compress_level=0)
     picture = buffer.getvalue()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for number in range(max(2, round(size_bytes / len(picture)))):
+        for number in range(max(2, math.ceil(size_bytes / len(picture)))):
             archive.writestr(f"{('cat', 'dog')[number % 2]}/{number:05d}.png", picture)
 
 
