@@ -1,6 +1,7 @@
 """Datasets in the store."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -14,6 +15,14 @@ MANIFEST = "manifest.json"
 SAMPLES = "samples.parquet"
 """Of tables and texts: their contents, typed, as validation has read them."""
 LIVE_JOB_STATES = ("queued", "running", "pausing", "paused", "cancelling")
+
+
+class Trained(NamedTuple):
+    """What became of a dataset: a job, and its model if it has one."""
+
+    job_id: str
+    state: str
+    model_id: str | None
 
 
 class Datasets:
@@ -57,9 +66,10 @@ class Datasets:
         )
         return {*self._session.scalars(uploads), *self._session.scalars(samples)}
 
-    def jobs_of(self, dataset_id: str) -> list[JobRow]:
-        """Every job that trains on it."""
-        return list(self._session.scalars(select(JobRow).where(JobRow.dataset_id == dataset_id)))
+    def jobs_of(self, dataset_id: str) -> list[Trained]:
+        """Every job that trains on it, or did."""
+        query = select(JobRow.id, JobRow.state, JobRow.model_id).where(JobRow.dataset_id == dataset_id)
+        return [Trained(*row) for row in self._session.execute(query)]
 
     def delete(self, dataset_id: str) -> None:
         """Removes the row; its artifacts are the caller's to abandon."""

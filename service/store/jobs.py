@@ -1,6 +1,6 @@
 """Jobs in the store, and the only door through which they change state."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
@@ -13,6 +13,7 @@ from service.store.tables import JobRow, TrialRow
 
 TERMINAL = ("succeeded", "failed", "cancelled")
 SETTLED = (*TERMINAL, "paused")
+UNSETTLED = ("queued", "running", "pausing", "cancelling")
 MOVES: dict[str, tuple[str, ...]] = {
     "running": ("queued",),
     "succeeded": ("running", "pausing"),
@@ -130,14 +131,14 @@ class Jobs:
     def without_live_trials(self) -> list[str]:
         """Jobs that are not closed though nothing of theirs is queued or running."""
         live = exists().where(TrialRow.job_id == JobRow.id, TrialRow.state.in_(("queued", "running")))
-        query = select(JobRow.id).where(JobRow.state.not_in(TERMINAL), JobRow.state != "paused", ~live)
+        query = select(JobRow.id).where(JobRow.state.in_(UNSETTLED), ~live)
         stopping = exists().where(TrialRow.job_id == JobRow.id, TrialRow.state == "running")
         halted = select(JobRow.id).where(JobRow.state.in_(("cancelling", "pausing")), ~stopping)
         return list(self._session.scalars(query.union(halted)))
 
-    def delete(self, job_id: str) -> None:
-        """Removes the job with its trials, epochs and events; artifacts are the caller's to abandon."""
-        self._session.execute(delete(JobRow).where(JobRow.id == job_id))
+    def delete(self, job_ids: Sequence[str]) -> None:
+        """Removes jobs with their trials, epochs and events; artifacts are the caller's to abandon."""
+        self._session.execute(delete(JobRow).where(JobRow.id.in_(job_ids)))
 
 
 def _run_seconds() -> ColumnElement[float]:
