@@ -38,9 +38,14 @@ class Datasets:
         self._session.flush()
 
     def find(self, project_id: str, dataset_id: str, *, lock: bool = False) -> DatasetRow | None:
-        """One of a project's datasets."""
+        """One of a project's datasets; locked, it is the caller's alone until the unit of work ends."""
         query = select(DatasetRow).where(DatasetRow.id == dataset_id, DatasetRow.project_id == project_id)
         return self._session.scalars(query.with_for_update() if lock else query).one_or_none()
+
+    def hold(self, project_id: str, dataset_id: str) -> DatasetRow | None:
+        """One of a project's datasets, which stays until the unit of work ends; any number may hold it at once."""
+        query = select(DatasetRow).where(DatasetRow.id == dataset_id, DatasetRow.project_id == project_id)
+        return self._session.scalars(query.with_for_update(read=True)).one_or_none()
 
     def get(self, dataset_id: str) -> DatasetRow:
         """For workers, which hold a lease on it or on a job that uses it."""
