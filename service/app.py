@@ -23,6 +23,7 @@ from service.errors import (
     UploadTimeout,
 )
 from service.events import routes as events
+from service.events.watch import Watch
 from service.explanations import routes as explanations
 from service.exports import routes as exports
 from service.health import routes as health_routes
@@ -65,13 +66,14 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
         sweeper.start()
         with announcements.listening():
             yield
-        app.state.closing = True
+        app.state.watch.close()
         sweeper.stop()
         store.close()
 
     app = FastAPI(title="Tunelens", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
-    app.state.settings, app.state.store, app.state.nudges, app.state.closing = settings, store, nudges, False
+    app.state.settings, app.state.store, app.state.nudges = settings, store, nudges
     app.state.announcements, app.state.traffic = announcements, Traffic()
+    app.state.watch = Watch(store, announcements)
     app.state.rates = Rates(settings.rate_requests, settings.rate_window_seconds, time.monotonic)
     app.state.streams = Slots(settings.max_streams)
     install_handlers(app)

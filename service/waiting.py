@@ -43,10 +43,15 @@ class Announcements:
         """After how long to look again for the first time, whatever is heard."""
         return FIRST_POLL_BESIDE_A_BELL_SECONDS if self._listening else FIRST_POLL_SECONDS
 
-    async def wait(self, timeout_seconds: float) -> None:
-        """Until something has changed, whatever it is, or the timeout."""
+    @property
+    def next_ring(self) -> asyncio.Event:
+        """Is set at the next ring; who takes it before he looks misses none while he looks."""
+        return self._heard
+
+    async def wait(self, timeout_seconds: float, ring: asyncio.Event | None = None) -> None:
+        """Until something has changed, whatever it is, or the timeout; counted from where `ring` was taken, or now."""
         with anyio.move_on_after(timeout_seconds):
-            await self._heard.wait()
+            await (ring or self._heard).wait()
 
     def _ring(self) -> None:
         assert self._bell is not None

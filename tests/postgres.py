@@ -53,8 +53,9 @@ class PostgresServer:
     _newest: list[tuple[object, ...]] = field(default_factory=list)
 
     @classmethod
-    def start(cls) -> "PostgresServer":
-        folder = Path(tempfile.mkdtemp(prefix="tunelens-pg-", dir=_memory()))
+    def start(cls, *, durable: bool = False) -> "PostgresServer":
+        """In memory where there is room; `durable` ones write to a disk and wait for it, as a deployment's do."""
+        folder = Path(tempfile.mkdtemp(prefix="tunelens-pg-", dir=None if durable else _memory()))
         tools = binaries()
         assert tools is not None
         become: list[str] = []
@@ -67,7 +68,8 @@ class PostgresServer:
         subprocess.run(init, check=True, capture_output=True, cwd=folder)
         port = free_port()
         command = [*become, str(tools / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]
+        command += ["-c", f"fsync={'on' if durable else 'off'}"]
         server = cls(folder, port, command, _run(command, folder))
         server._wait()
         return server

@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 
 from service.datasets.schemas import DatasetList, DatasetRead
 from service.datasets.uploads import Upload, check_upload, checked, read_json
-from service.erasure import erase_job, erase_model
+from service.erasure import erase_jobs, erase_models
 from service.errors import Conflict, NotFound
 from service.queue import Nudges, after_commit
 from service.specs.base import Metadata, Name, new_id
@@ -67,12 +67,10 @@ def delete(work: UnitOfWork, project_id: str, dataset_id: str, *, cascade: bool)
     if live:
         raise Conflict(f"{len(live)} job(s) that use the dataset are still `{live[0].state}`; cancel them first.")
     if cascade:
-        for job in jobs:
-            if job.model_id is not None:
-                erase_model(work, job.model_id)
-            erase_job(work, job.id)
+        erase_models(work, [job.model_id for job in jobs if job.model_id is not None])
+        erase_jobs(work, [job.job_id for job in jobs])
     work.artifacts.abandon(dataset_id)
-    work.idempotency.forget(dataset_id)
+    work.idempotency.forget([f"/v1/datasets/{dataset_id}"])
     work.datasets.delete(dataset_id)
 
 

@@ -1,7 +1,7 @@
 """Events of a job: a JSON page, or a stream that resumes where it broke."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import anyio
 from fastapi import Header, Query
@@ -13,18 +13,15 @@ from starlette.types import Receive, Scope, Send
 from service.deps import Caller, Stored
 from service.errors import Fault, Invalid, NotFound, TooManyStreams
 from service.events.schemas import EventList, EventRead
+from service.events.watch import PAGE, Piece, Watch, pieces
 from service.problems import error_docs
 from service.rates import Slots
 from service.routing import door_router
 from service.store import Store
 from service.store.jobs import TERMINAL
-from service.waiting import Announcements
 
 router = door_router("/jobs", "events")
-PAGE = 200
 HEARTBEAT_SECONDS = 15.0
-FIRST_POLL_SECONDS = 0.05
-LAST_POLL_SECONDS = 0.5
 
 
 @router.get(
@@ -45,7 +42,7 @@ async def read_events(
     """Events after a number; as `text/event-stream` until the job has ended."""
     if "text/event-stream" not in accept:
         found = await run_in_threadpool(_events, store, caller.project_id, job_id, after, limit)
-        return EventList(data=found[0])
+        return EventList(data=found)
     if last_event_id is not None:
         if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16):
             fault = Fault(("header", "Last-Event-ID"), "integer", "a number of this stream")
@@ -55,7 +52,7 @@ async def read_events(
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     slots: Slots = request.app.state.streams
     slots.take(caller.key_id)
-    stream = _stream(request, store, (caller, job_id), after)
+    stream = _stream(request.app.state.watch, store, (caller, job_id), after)
     return CountedStream(stream, media_type="text/event-stream", headers=headers, slot=(slots, caller.key_id))
 
 
@@ -74,46 +71,58 @@ class CountedStream(StreamingResponse):
             self._slots.give_back(self._key_id)
 
 
-async def _stream(request: Request, store: Store, job: tuple[Caller, str], after: int) -> AsyncIterator[str]:
-    """Looks at the rows with back-off, and at once when somebody rings; holds no connection while it waits.
+async def _stream(watch: Watch, store: Store, job: tuple[Caller, str], after: int) -> AsyncIterator[str]:
+    """First what the rows have, then what the watch tells; holds no connection while it waits.
 
     Ends with the caller's key.
     """
-    announcements: Announcements = request.app.state.announcements
-    poll, quiet_since = FIRST_POLL_SECONDS, anyio.current_time()
     caller, job_id = job
-    while not request.app.state.closing:
-        try:
-            events, ended = await run_in_threadpool(_events, store, caller.project_id, job_id, after, PAGE)
-        except NotFound:
+    while (missed := await run_in_threadpool(_missed, store, job, after)) is not None:
+        for piece in missed.pieces:
+            yield piece.text
+            after = piece.seq
+        if len(missed.pieces) == PAGE:
+            continue
+        if missed.ended:
             return
-        if not await run_in_threadpool(_key_lives, store, caller.key_id):
-            return
-        for event in events:
-            yield f"id: {event.seq}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n"
-            after = event.seq
-        if ended and len(events) < PAGE:
-            return
-        now = anyio.current_time()
-        if events:
-            poll, quiet_since = FIRST_POLL_SECONDS, now
-        elif now - quiet_since > HEARTBEAT_SECONDS:
-            yield ": still here\n\n"
-            quiet_since = now
-        await announcements.wait(poll)
-        poll = min(poll * 1.5, LAST_POLL_SECONDS)
+        with watch.follow(job_id, caller.key_id, min(after, missed.seq)) as followed:
+            while watch.admits(caller.key_id):
+                change = followed.change
+                news = followed.after(after)
+                if news is None:
+                    break
+                for piece in news:
+                    yield piece.text
+                    after = piece.seq
+                if followed.is_over and after >= followed.seq:
+                    return
+                with anyio.move_on_after(HEARTBEAT_SECONDS) as waiting:
+                    await change.wait()
+                if waiting.cancelled_caught:
+                    yield ": still here\n\n"
 
 
-def _key_lives(store: Store, key_id: str) -> bool:
+class Missed(NamedTuple):
+    """What a job's rows have; `seq` is its last event's."""
+
+    pieces: list[Piece]
+    seq: int
+    ended: bool
+
+
+def _missed(store: Store, job: tuple[Caller, str], after: int) -> Missed | None:
+    """Events after a number; None when the job is gone or the key opens nothing any more."""
+    caller, job_id = job
     with store.read() as work:
-        return work.keys.lives(key_id)
+        row = work.jobs.find(caller.project_id, job_id)
+        if row is None or not work.keys.living([caller.key_id]):
+            return None
+        return Missed(pieces(work, job_id, after), row.events_seq, row.state in TERMINAL)
 
 
-def _events(store: Store, project_id: str, job_id: str, after: int, limit: int) -> tuple[list[EventRead], bool]:
-    """Events after a number, and whether the job had ended when they were read."""
+def _events(store: Store, project_id: str, job_id: str, after: int, limit: int) -> list[EventRead]:
+    """Events after a number; raises `NotFound`."""
     with store.read() as work:
-        job = work.jobs.find(project_id, job_id)
-        if job is None:
+        if work.jobs.find(project_id, job_id) is None:
             raise NotFound("No such job.")
-        rows = work.events.after(job_id, after, limit)
-        return [EventRead.from_row(row) for row in rows], job.state in TERMINAL
+        return [EventRead.from_row(row) for row in work.events.after(job_id, after, limit)]

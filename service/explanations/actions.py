@@ -94,7 +94,7 @@ def delete(work: UnitOfWork, project_id: str, explanation_id: str) -> None:
     """Deletes an explanation, or stops one that runs; raises `NotFound`."""
     row = _find(work, project_id, explanation_id)
     work.artifacts.abandon(row.id)
-    work.idempotency.forget(row.id)
+    work.idempotency.forget([f"/v1/explanations/{row.id}"])
     work.explanations.delete(row.id)
 
 

@@ -59,7 +59,7 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
             needs.
         BudgetExceeded: as `check_budget`.
     """
-    dataset = work.datasets.find(project_id, spec.dataset_id, lock=True)
+    dataset = work.datasets.hold(project_id, spec.dataset_id)
     if dataset is None:
         fault = Fault(("body", "dataset_id"), "unknown-reference", "no such dataset")
         raise UnknownReference("The dataset is unknown.", errors=[fault])

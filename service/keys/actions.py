@@ -47,7 +47,7 @@ def rotate(work: UnitOfWork, caller: Caller, key_id: str, body: KeyRotate) -> Ke
         Conflict: it has expired, or was rotated already.
     """
     old = _find(work, caller, key_id)
-    if not work.keys.lives(old.id):
+    if not work.keys.living([old.id]):
         raise Conflict("The key has expired; make a new one.")
     if work.keys.successor(old.id) is not None:
         raise Conflict("The key was rotated already; rotate the one that replaced it, or make a new one.")

@@ -10,13 +10,13 @@ from service.store.tables import ModelRow
 
 def read(work: UnitOfWork, project_id: str, reference: str) -> ModelRead:
     """One model by id or alias; raises `NotFound`."""
-    return _shown(work, _find(work, project_id, reference))
+    return _shown(work, _find(work, project_id, reference))[0]
 
 
 def page(work: UnitOfWork, project_id: str, query: PageQuery) -> ModelList:
     """A project's models, newest first."""
     rows, cursor = work.models.page(project_id, query)
-    return ModelList(data=[_shown(work, row) for row in rows], next_cursor=cursor)
+    return ModelList(data=_shown(work, *rows), next_cursor=cursor)
 
 
 def artifact(work: UnitOfWork, project_id: str, reference: str, name: str) -> Artifact:
@@ -59,5 +59,7 @@ def _find(work: UnitOfWork, project_id: str, reference: str) -> ModelRow:
     return row
 
 
-def _shown(work: UnitOfWork, row: ModelRow) -> ModelRead:
-    return ModelRead.from_row(row, work.artifacts.of(row.id), work.models.aliases_of(row.id))
+def _shown(work: UnitOfWork, *rows: ModelRow) -> list[ModelRead]:
+    ids = [row.id for row in rows]
+    artifacts, aliases = work.artifacts.of_all(ids), work.models.aliases_of(ids)
+    return [ModelRead.from_row(row, artifacts.get(row.id, []), aliases.get(row.id, [])) for row in rows]

@@ -65,5 +65,5 @@ def delete(work: UnitOfWork, project_id: str, prediction_id: str) -> None:
     """Deletes a prediction, or stops one that runs; raises `NotFound`."""
     read(work, project_id, prediction_id)
     work.artifacts.abandon(prediction_id)
-    work.idempotency.forget(prediction_id)
+    work.idempotency.forget([f"/v1/predictions/{prediction_id}"])
     work.predictions.delete(prediction_id)

@@ -5,17 +5,17 @@ once a unit of work gives it an owner. What never gets one is swept.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, Select, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.errors import ArtifactCorrupt
 from service.specs.base import new_id
 from service.store.chunks import CHUNK_BYTES, ChunkStorage, make_chunk_storage
-from service.store.engine import now_seconds
+from service.store.engine import seconds_ago
 from service.store.tables import ArtifactRow, ChunkRow, TrialRow
 
 
@@ -147,13 +147,14 @@ class ArtifactIndex:
 
     def abandon(self, owner_id: str) -> None:
         """Leaves an owner's artifacts to the sweeper."""
-        self._session.execute(
-            update(ArtifactRow).where(ArtifactRow.owner_id == owner_id).values(owner_id=None, name=None, created_at=0.0)
-        )
+        self.abandon_all([owner_id])
 
-    def abandon_trials(self, job_id: str, *, but: str | None = None) -> None:
-        """Leaves what a job's trials own to the sweeper, `but` one trial's."""
-        owners = select(TrialRow.id).where(TrialRow.job_id == job_id, TrialRow.id != (but or ""))
+    def abandon_trials(self, job_ids: Sequence[str], *, but: str | None = None) -> None:
+        """Leaves what the trials of jobs own to the sweeper, `but` one trial's."""
+        self.abandon_all(select(TrialRow.id).where(TrialRow.job_id.in_(job_ids), TrialRow.id != (but or "")))
+
+    def abandon_all(self, owners: Sequence[str] | Select[str]) -> None:
+        """As `abandon`, of many, in one statement."""
         self._session.execute(
             update(ArtifactRow)
             .where(ArtifactRow.owner_id.in_(owners))
@@ -169,13 +170,20 @@ class ArtifactIndex:
 
     def of(self, owner_id: str) -> list[Artifact]:
         """All artifacts of an owner, by name."""
-        query = select(ArtifactRow).where(ArtifactRow.owner_id == owner_id).order_by(ArtifactRow.name)
-        return [_artifact(row) for row in self._session.scalars(query)]
+        return self.of_all([owner_id]).get(owner_id, [])
+
+    def of_all(self, owner_ids: Sequence[str]) -> dict[str, list[Artifact]]:
+        """By owner, all artifacts by name: one query for a page of owners."""
+        query = select(ArtifactRow).where(ArtifactRow.owner_id.in_(owner_ids)).order_by(ArtifactRow.name)
+        found: dict[str, list[Artifact]] = {}
+        for row in self._session.scalars(query):
+            found.setdefault(str(row.owner_id), []).append(_artifact(row))
+        return found
 
     def unowned(self, older_than_seconds: float) -> list[Artifact]:
         """What nobody owns and nobody can still be writing."""
         query = select(ArtifactRow).where(
-            ArtifactRow.owner_id.is_(None), ArtifactRow.created_at < now_seconds() - older_than_seconds
+            ArtifactRow.owner_id.is_(None), ArtifactRow.created_at < seconds_ago(older_than_seconds)
         )
         return [_artifact(row) for row in self._session.scalars(query)]
 

@@ -33,8 +33,8 @@ class Owned:
     """What belongs to a project and is listed newest first."""
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
-    created_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    created_at: Mapped[float] = mapped_column(insert_default=now_seconds())
 
 
 class Labelled:
@@ -50,7 +50,7 @@ class Leased:
     `lease_token` grows with each claim; every write of a worker carries the token it got.
     """
 
-    state: Mapped[str] = mapped_column(String(16), index=True)
+    state: Mapped[str] = mapped_column(String(16))
     problem: Mapped[Json | None]
     attempt: Mapped[int] = mapped_column(insert_default=0)
     lease_owner: Mapped[str | None] = mapped_column(String(120))

@@ -1,6 +1,7 @@
 """Datasets in the store."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -16,6 +17,14 @@ SAMPLES = "samples.parquet"
 LIVE_JOB_STATES = ("queued", "running", "pausing", "paused", "cancelling")
 
 
+class Trained(NamedTuple):
+    """What became of a dataset: a job, and its model if it has one."""
+
+    job_id: str
+    state: str
+    model_id: str | None
+
+
 class Datasets:
     """Rows of uploaded data; every read is within one project."""
 
@@ -29,9 +38,14 @@ class Datasets:
         self._session.flush()
 
     def find(self, project_id: str, dataset_id: str, *, lock: bool = False) -> DatasetRow | None:
-        """One of a project's datasets."""
+        """One of a project's datasets; locked, it is the caller's alone until the unit of work ends."""
         query = select(DatasetRow).where(DatasetRow.id == dataset_id, DatasetRow.project_id == project_id)
         return self._session.scalars(query.with_for_update() if lock else query).one_or_none()
+
+    def hold(self, project_id: str, dataset_id: str) -> DatasetRow | None:
+        """One of a project's datasets, which stays until the unit of work ends; any number may hold it at once."""
+        query = select(DatasetRow).where(DatasetRow.id == dataset_id, DatasetRow.project_id == project_id)
+        return self._session.scalars(query.with_for_update(read=True)).one_or_none()
 
     def get(self, dataset_id: str) -> DatasetRow:
         """For workers, which hold a lease on it or on a job that uses it."""
@@ -57,9 +71,10 @@ class Datasets:
         )
         return {*self._session.scalars(uploads), *self._session.scalars(samples)}
 
-    def jobs_of(self, dataset_id: str) -> list[JobRow]:
-        """Every job that trains on it."""
-        return list(self._session.scalars(select(JobRow).where(JobRow.dataset_id == dataset_id)))
+    def jobs_of(self, dataset_id: str) -> list[Trained]:
+        """Every job that trains on it, or did."""
+        query = select(JobRow.id, JobRow.state, JobRow.model_id).where(JobRow.dataset_id == dataset_id)
+        return [Trained(*row) for row in self._session.execute(query)]
 
     def delete(self, dataset_id: str) -> None:
         """Removes the row; its artifacts are the caller's to abandon."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Float, create_engine, event, make_url
+from sqlalchemy import Engine, Float, ScalarSelect, create_engine, event, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -30,6 +30,11 @@ def _sqlite_now(element: now_seconds, compiler: SQLCompiler, **kw: Any) -> str: 
 @compiles(now_seconds, "postgresql")
 def _postgresql_now(element: now_seconds, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ARG001
     return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+def seconds_ago(seconds: float) -> ScalarSelect[float]:
+    """A time on the database's clock, to compare a column with; asked once, so that an index of the column serves."""
+    return select(now_seconds() - seconds).scalar_subquery()
 
 
 def make_engine(database_url: str) -> Engine:

@@ -1,5 +1,7 @@
 """Exports in the store: at most one of a model and format."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, null, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -45,9 +47,9 @@ class Exports:
         query = select(ExportRow).where(ExportRow.model_id == model_id).order_by(ExportRow.format)
         return list(self._session.scalars(query))
 
-    def delete_of(self, model_id: str) -> None:
-        """Removes a model's exports; a worker that holds one finds its lease lost and stops."""
-        self._session.execute(delete(ExportRow).where(ExportRow.model_id == model_id))
+    def delete_of(self, model_ids: Sequence[str]) -> None:
+        """Removes the exports of models; a worker that holds one finds its lease lost and stops."""
+        self._session.execute(delete(ExportRow).where(ExportRow.model_id.in_(model_ids)))
 
     def _ask_again(self, model_id: str, format: str) -> str | None:
         """Queues what has failed, with all its attempts."""

@@ -1,6 +1,7 @@
 """Jobs in the store, and the only door through which they change state."""
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from service.store.tables import JobRow, TrialRow
 
 TERMINAL = ("succeeded", "failed", "cancelled")
 SETTLED = (*TERMINAL, "paused")
+UNSETTLED = ("queued", "running", "pausing", "cancelling")
 MOVES: dict[str, tuple[str, ...]] = {
     "running": ("queued",),
     "succeeded": ("running", "pausing"),
@@ -22,6 +24,13 @@ MOVES: dict[str, tuple[str, ...]] = {
     "cancelling": ("queued", "running", "pausing", "paused"),
     "cancelled": ("cancelling",),
 }
+
+
+class Standing(NamedTuple):
+    """The number of a job's last event, and its state then."""
+
+    seq: int
+    state: str
 
 
 class Jobs:
@@ -53,6 +62,11 @@ class Jobs:
     def state_of(self, job_id: str) -> str | None:
         """Where the job stands."""
         return self._session.execute(select(JobRow.state).where(JobRow.id == job_id)).scalar_one_or_none()
+
+    def standings(self, job_ids: Iterable[str]) -> dict[str, Standing]:
+        """Of those jobs that are there, in one query however many there are."""
+        query = select(JobRow.id, JobRow.events_seq, JobRow.state).where(JobRow.id.in_(list(job_ids)))
+        return {job_id: Standing(seq, state) for job_id, seq, state in self._session.execute(query)}
 
     def page(self, project_id: str, page: PageQuery) -> tuple[list[JobRow], str | None]:
         """A project's jobs, newest first."""
@@ -117,14 +131,14 @@ class Jobs:
     def without_live_trials(self) -> list[str]:
         """Jobs that are not closed though nothing of theirs is queued or running."""
         live = exists().where(TrialRow.job_id == JobRow.id, TrialRow.state.in_(("queued", "running")))
-        query = select(JobRow.id).where(JobRow.state.not_in(TERMINAL), JobRow.state != "paused", ~live)
+        query = select(JobRow.id).where(JobRow.state.in_(UNSETTLED), ~live)
         stopping = exists().where(TrialRow.job_id == JobRow.id, TrialRow.state == "running")
         halted = select(JobRow.id).where(JobRow.state.in_(("cancelling", "pausing")), ~stopping)
         return list(self._session.scalars(query.union(halted)))
 
-    def delete(self, job_id: str) -> None:
-        """Removes the job with its trials, epochs and events; artifacts are the caller's to abandon."""
-        self._session.execute(delete(JobRow).where(JobRow.id == job_id))
+    def delete(self, job_ids: Sequence[str]) -> None:
+        """Removes jobs with their trials, epochs and events; artifacts are the caller's to abandon."""
+        self._session.execute(delete(JobRow).where(JobRow.id.in_(job_ids)))
 
 
 def _run_seconds() -> ColumnElement[float]:

@@ -1,5 +1,7 @@
 """Projects and API keys in the store. Only digests of secrets are kept."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -41,10 +43,9 @@ class Keys:
         """The key with that digest, unless revoked or expired."""
         return self._session.scalars(select(KeyRow).where(KeyRow.sha256 == sha256, _is_live())).one_or_none()
 
-    def lives(self, key_id: str) -> bool:
-        """Whether a key still opens anything."""
-        query = select(KeyRow.id).where(KeyRow.id == key_id, _is_live())
-        return self._session.execute(query).one_or_none() is not None
+    def living(self, key_ids: Iterable[str]) -> set[str]:
+        """Those of the keys that still open something."""
+        return set(self._session.scalars(select(KeyRow.id).where(KeyRow.id.in_(list(key_ids)), _is_live())))
 
     def find(self, project_id: str | None, key_id: str) -> KeyRow | None:
         """One key of a project, or of any; locked, revoked ones too."""

@@ -1,5 +1,7 @@
 """Published models and their aliases in the store."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -48,10 +50,13 @@ class Models:
         query = select(func.coalesce(func.sum(ModelRow.size_bytes), 0)).where(ModelRow.project_id == project_id)
         return int(self._session.execute(query).scalar_one())
 
-    def aliases_of(self, model_id: str) -> list[str]:
-        """Names that point at a model."""
-        query = select(AliasRow.name).where(AliasRow.model_id == model_id).order_by(AliasRow.name)
-        return list(self._session.scalars(query))
+    def aliases_of(self, model_ids: Sequence[str]) -> dict[str, list[str]]:
+        """By model, the names that point at it: one query for a page of models."""
+        query = select(AliasRow.model_id, AliasRow.name).where(AliasRow.model_id.in_(model_ids)).order_by(AliasRow.name)
+        found: dict[str, list[str]] = {}
+        for model_id, name in self._session.execute(query):
+            found.setdefault(model_id, []).append(name)
+        return found
 
     def aliases(self, project_id: str) -> list[AliasRow]:
         """A project's aliases by name."""
@@ -77,6 +82,6 @@ class Models:
             self._session.delete(row)
         return row is not None
 
-    def delete(self, model_id: str) -> None:
-        """Removes the model and its aliases; artifacts are the caller's to abandon."""
-        self._session.execute(delete(ModelRow).where(ModelRow.id == model_id))
+    def delete(self, model_ids: Sequence[str]) -> None:
+        """Removes models and their aliases; artifacts are the caller's to abandon."""
+        self._session.execute(delete(ModelRow).where(ModelRow.id.in_(model_ids)))

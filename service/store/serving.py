@@ -1,8 +1,9 @@
 """Predictions and explanations in the store: the same life, two tables."""
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from service.store.leases import LeasedRows
@@ -48,9 +49,14 @@ class Servings(Generic[RowT]):
         query = select(func.count()).where(self._rows.project_id == project_id, waiting)
         return self._session.execute(query).scalar_one()
 
-    def ids_of_model(self, model_id: str) -> list[str]:
-        """All that was asked of a model."""
-        return list(self._session.scalars(select(self._rows.id).where(self._rows.model_id == model_id)))
+    def of_models(self, model_ids: Sequence[str], *, prefix: str = "") -> Select[str]:
+        """A query for the ids of all that was asked of models, each after the prefix."""
+        return select((prefix + self._rows.id).label("id")).where(self._rows.model_id.in_(model_ids))
+
+    def delete_of(self, model_ids: Sequence[str]) -> None:
+        """As `delete`, all that was asked of models."""
+        gone = delete(self._rows).where(self._rows.model_id.in_(model_ids))
+        self._session.execute(gone.execution_options(synchronize_session=False))
 
     def delete(self, row_id: str) -> None:
         """Removes the row; a worker that holds it finds its lease lost and stops."""

@@ -1,12 +1,19 @@
 """Every table. Times are seconds since 1970 on the database's clock; JSON columns hold what the API shows."""
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.specs.datasets import Modality
 from service.specs.exports import ExportFormat
 from service.store.bases import Json, Labelled, Leased, Owned, Row
 from service.store.engine import now_seconds
+
+
+def only_where(condition: str) -> dict[str, Any]:
+    """An index of some rows only, as both databases have it."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class ProjectRow(Row):
@@ -73,7 +80,7 @@ class TrialRow(Leased, Row):
     __tablename__ = "trials"
     __table_args__ = (UniqueConstraint("job_id", "number"),)
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     number: Mapped[int]
     params: Mapped[Json] = mapped_column(insert_default=dict)
     notes: Mapped[Json | None]
@@ -131,7 +138,10 @@ class ArtifactRow(Row):
     """Bytes with a digest. Without an owner they are half-written or abandoned, and swept after a day."""
 
     __tablename__ = "artifacts"
-    __table_args__ = (Index("ix_artifacts_owner", "owner_id", "name", unique=True),)
+    __table_args__ = (
+        Index("ix_artifacts_owner", "owner_id", "name", unique=True),
+        Index("ix_artifacts_unowned", "created_at", **only_where("owner_id IS NULL")),
+    )
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     owner_id: Mapped[str | None] = mapped_column(String(64))
     name: Mapped[str | None] = mapped_column(String(200))
@@ -139,7 +149,7 @@ class ArtifactRow(Row):
     size_bytes: Mapped[int] = mapped_column(insert_default=0)
     sha256: Mapped[str] = mapped_column(String(64), insert_default="")
     location: Mapped[str] = mapped_column(String(500))
-    created_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)
+    created_at: Mapped[float] = mapped_column(insert_default=now_seconds())
 
 
 class ChunkRow(Row):
@@ -180,11 +190,14 @@ class IdempotencyRow(Row):
     """The first answer to a request; without `status` it is still in flight. `location` is what it has accepted."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        Index("ix_idempotency_keys_in_flight", "created_at", **only_where("status IS NULL AND location IS NULL")),
+    )
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     route: Mapped[str] = mapped_column(String(200), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
-    location: Mapped[str | None] = mapped_column(String(200))
+    location: Mapped[str | None] = mapped_column(String(200), index=True)
     status: Mapped[int | None]
     headers: Mapped[Json | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -200,3 +213,16 @@ class WorkerRow(Row):
     weights: Mapped[Json] = mapped_column(insert_default=dict)
     figures: Mapped[str | None] = mapped_column(Text)
     seen_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)
+
+
+LISTED = ("api_keys", "datasets", "explanations", "jobs", "models", "predictions")
+LISTED_BY_STATE = ("explanations", "jobs", "predictions")
+QUEUED = ("datasets", "explanations", "exports", "predictions", "trials")
+"""Pages of a project, and queues, are read in the order of an index, whatever else the tables hold."""
+for _name, _table in Row.metadata.tables.items():
+    if _name in LISTED:
+        Index(f"ix_{_name}_listed", _table.c.project_id, _table.c.created_at, _table.c.id)
+    if _name in LISTED_BY_STATE:
+        Index(f"ix_{_name}_by_state", _table.c.project_id, _table.c.state, _table.c.created_at, _table.c.id)
+    if _name in QUEUED:
+        Index(f"ix_{_name}_queue", _table.c.state, _table.c.queued_at)

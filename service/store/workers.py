@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from service.store.engine import now_seconds
+from service.store.engine import now_seconds, seconds_ago
 from service.store.tables import WorkerRow
 
 SEEN_SECONDS = 30.0
@@ -61,4 +61,4 @@ class Workers:
 
     def forget(self, after_seconds: float) -> None:
         """Drops workers that have been silent for long."""
-        self._session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now_seconds() - after_seconds))
+        self._session.execute(delete(WorkerRow).where(WorkerRow.seen_at < seconds_ago(after_seconds)))

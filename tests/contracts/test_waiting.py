@@ -6,7 +6,7 @@ from threading import Timer
 import pytest
 from sqlalchemy import update
 
-from service.events import routes
+from service.events import watch
 from service.queue import CeleryNudges
 from service.store.tables import JobRow
 from tests.contracts.conftest import Api
@@ -32,8 +32,8 @@ def test_a_trial_can_be_waited_for(make_api: Callable[..., Api]) -> None:
 
 def test_a_stream_is_woken_by_news(make_api: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
     """It would look again after an hour; the bell has it look now."""
-    monkeypatch.setattr(routes, "FIRST_POLL_SECONDS", 3600.0)
-    monkeypatch.setattr(routes, "LAST_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(watch, "FIRST_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(watch, "LAST_POLL_SECONDS", 3600.0)
     api = make_api()
     job_id = api.ours.ids["job_id"]
     with api.store.work() as work:

@@ -60,7 +60,7 @@ def advance(work: UnitOfWork, job_id: str, found: Proposed | Drawn | None = None
     if job.state == "cancelling" or search.ended_by:
         work.trials.cancel_queued(job_id)
     if search.best and search.is_tuned:
-        work.artifacts.abandon_trials(job_id, but=search.id_of(search.best))
+        work.artifacts.abandon_trials([job_id], but=search.id_of(search.best))
     if job.state == "cancelling":
         if not search.running:
             work.jobs.move(job_id, "cancelled")

@@ -78,6 +78,6 @@ def test_it_goes_with_its_model_and_so_does_the_lease(store: Store, model: Model
 def test_a_model_that_is_gone_takes_its_exports_along_by_itself(store: Store, model: ModelRow) -> None:
     row_id, _ = ask(store, model)
     with store.work() as work:
-        work.models.delete(model.id)
+        work.models.delete([model.id])
     with store.read() as work:
         assert work.exports.get(row_id) is None
