@@ -75,6 +75,8 @@ class Setting:
             if not is_out_of_memory(error):
                 raise
         release_memory(self.device)
-        if len(arguments[0]) == 1:
+        samples = len(arguments[0])
+        if samples == 1:
             raise ResourceExhausted("The device's memory does not suffice for one sample.")
+        self.subject.evaluation_batch_size = min(self.subject.evaluation_batch_size, samples // 2)
         return [answer for half in in_parts(arguments, 2) for answer in self._answers(network, half)]

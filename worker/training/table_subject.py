@@ -1,9 +1,9 @@
 """Tables for the `mlp`: encoded once, by what the train split has taught."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class TableSubject(Subject):
         values: how its outputs become values, in a regression.
     """
 
-    evaluation_batch_size: ClassVar[int] = 4096
+    evaluation_batch_size: int = field(default=4096, init=False)
 
     network: TableNetwork
     data: TableData
