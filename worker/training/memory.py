@@ -28,10 +28,13 @@ def in_parts(tensors: tuple[Tensor, ...], count: int) -> list[tuple[Tensor, ...]
     return list(zip(*(tensor.tensor_split(count) for tensor in tensors), strict=True))
 
 
-def peak_memory_bytes(device: torch.device) -> int:
-    """The most that this process has held at once: of the GPU's memory; on a CPU, resident, mapped files included."""
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """The most that this process has held at once: of the GPU's memory; on a CPU, resident, mapped files included.
+
+    None where other libraries have used the GPU without torch.
+    """
     if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device)
+        return torch.cuda.max_memory_reserved(device) or None
     with open("/proc/self/status") as file:
         [line] = [line for line in file if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024

@@ -150,7 +150,7 @@ class TrialOutcome:
             may leave open among them.
         files: none of a trial that was beaten.
         device: for people, such as "CPU, 2 threads".
-        peak_memory_bytes: of the GPU that was filled most; on CPUs what a process has held, mapped files included.
+        peak_memory_bytes: of the GPU's memory; on a CPU of the process's, mapped files included. Of rank 0.
         micro_batch_size: the most samples of a pass on one device; None where no network is trained.
     """
 

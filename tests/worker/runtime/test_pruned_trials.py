@@ -32,7 +32,7 @@ def record(store: Store, lease: Any, *losses: float) -> None:
 
 def begun(store: Store, folder: Path) -> TrialRun:
     """The next trial, with its child running."""
-    run = TrialRun(make_runtime(store, folder), claim(store), Device("cpu", "", 1))
+    run = TrialRun(make_runtime(store, folder), claim(store), [Device("cpu", "", 1)])
     run._task = read_assignment(run.runtime, run.lease)
     run._spec = run._task.job_spec
     assert run._wish() == "look", "somebody may have asked for it to stop before"
