@@ -1,21 +1,18 @@
 """Batches that do not fit the memory go through in parts, and train as the whole batch does."""
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
 from torch.nn.functional import one_hot
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 from service.errors import ResourceExhausted, Stopped
 from tests.worker.training.orders import RecordingSink, order, run, spec
+from tests.worker.training.room import room_for
 from tests.worker.training.table_orders import table_order
-from tests.worker.training.text_orders import text_order, text_spec
+from tests.worker.training.text_orders import text_order, text_spec, without_dropout
 from tests.worker.training.toys import linear_setting, reporter
 from worker.training.learner import Learner
 from worker.training.memory import is_out_of_memory, peak_memory_bytes
@@ -27,25 +24,6 @@ WEIGHTED = {"class_weights": "balanced", "label_smoothing": 0.1}
 MLP = {"kind": "mlp", "hidden_sizes": [8], "dropout": 0.0, "batch_norm": False}
 
 
-@contextmanager
-def room_for(samples: int, *, training: bool = True) -> Iterator[list[int]]:
-    """Passes of more samples, in that mode, run out of memory; yields the sizes that were tried."""
-    tried: list[int] = []
-
-    def look(module: nn.Module, inputs: Any) -> None:
-        learns = next(module.parameters(), None) is not None
-        if learns and module.training == training and inputs and isinstance(inputs[0], torch.Tensor):
-            tried.append(len(inputs[0]))
-            if len(inputs[0]) > samples:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-
-    handle = register_module_forward_pre_hook(look)
-    try:
-        yield tried
-    finally:
-        handle.remove()
-
-
 def image_order(folder: Path, scratch: str, **more: Any) -> TrialOrder:
     training = {"epochs": 2, "batch_size": 12, **more.pop("training", {})}
     job = spec(backbone={"name": "simple_nn", "dropout": 0.0}, training=training, **more)
@@ -53,10 +31,10 @@ def image_order(folder: Path, scratch: str, **more: Any) -> TrialOrder:
 
 
 def text(folder: Path, scratch: str) -> TrialOrder:
-    made = text_order(folder, text_spec(training={"epochs": 2, "batch_size": 12}), scratch=scratch)
-    config = folder / made.spec.network.name / "config.json"
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    config.write_text(json.dumps(json.loads(config.read_text()) | still))
+    made = text_order(
+        folder, text_spec(backbone={"dropout": 0.0}, training={"epochs": 2, "batch_size": 12}), scratch=scratch
+    )
+    without_dropout(folder / made.spec.network.name)
     return made
 
 
