@@ -27,7 +27,9 @@ class Learner:
         self.passes = Passes(setting, reporter, ranks)
         self.indices = setting.dealt["train"]
         self.batches = setting.subject.training_batches()
-        self.optimizer = build_optimizer(setting.parameter_groups(spec.training), spec.training)
+        is_scaled = setting.precision.scaler.is_enabled()
+        groups = setting.parameter_groups(spec.training)
+        self.optimizer = build_optimizer(groups, spec.training, is_scaled=is_scaled)
         self.schedule = Schedule(spec.training, len(self._orders(1)))
         decay = spec.training.ema_decay if ranks.leads else None
         self.average = MovingAverage(setting.learned, decay) if decay else None
