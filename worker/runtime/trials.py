@@ -81,14 +81,18 @@ class TrialRun:
             return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
         self._spec = order.spec
         with archive:
-            ending = self._fitted(order)
-            while isinstance(ending, Again):
-                self._await_child()
-                self._record(Report("warning", ending.reason, {"micro_batch_size": ending.micro_batch_size}))
-                ending = self._fitted(replace(order, micro_batch_size=ending.micro_batch_size))
-            return ending
+            return self._fitted(order)
 
     def _fitted(self, order: TrialOrder) -> Ending:
+        """How the trial ends; ranks whose memory has run out begin again with smaller passes, which is no crash."""
+        ending = self._supervised(order)
+        while isinstance(ending, Again):
+            self._await_child()
+            self._record(Report("warning", ending.reason, {"micro_batch_size": ending.micro_batch_size}))
+            ending = self._supervised(replace(order, micro_batch_size=ending.micro_batch_size))
+        return ending
+
+    def _supervised(self, order: TrialOrder) -> Ending:
         self._child = start_ranks(work_trial, order, self.devices, is_judged=is_judged(self._task))
         return Supervisor(self._child, self._watch(), beat=self._beat, record=self._record, wish=self._wish).run()
 
