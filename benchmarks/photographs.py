@@ -21,7 +21,7 @@ def imagenet_network(image_size: int = 224) -> TrainedNetwork:
     packaged, _ = pretrained_state(BACKBONE, WeightSources())
     network.load_state_dict(dict(zip(network.state_dict(), packaged.values(), strict=True)))
     network = without_inplace(network).requires_grad_(False).eval()
-    network = network.to(memory_format=memory_format(BACKBONE))
+    network = network.to(memory_format=memory_format(BACKBONE, torch.device("cpu")))
     return TrainedNetwork(network, [str(i) for i in range(1000)], BACKBONE, image_size, torch.device("cpu"))
 
 

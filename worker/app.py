@@ -42,7 +42,7 @@ def run_worker(settings: Settings, queues: Sequence[Queue], register: Callable[[
 
 def _threads(runtime: Runtime) -> int:
     """One per device that trains, and some for each other queue."""
-    count = len(runtime.free_devices) + 1 if "train" in runtime.queues else 0
+    count = runtime.devices.count + 1 if "train" in runtime.queues else 0
     count += EXPLAIN_THREADS if "explain" in runtime.queues else 0
     return count + (CONTROL_THREADS if "control" in runtime.queues else 0)
 

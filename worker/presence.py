@@ -46,7 +46,13 @@ class Presence:
     def _say(self) -> None:
         figures = self._runtime.figures.text()
         with self._runtime.store.work(quick=True) as work:
-            work.workers.seen(self._runtime.worker_id, list(self._runtime.queues), self._weights, figures)
+            work.workers.seen(
+                self._runtime.worker_id,
+                list(self._runtime.queues),
+                self._weights,
+                figures=figures,
+                devices=self._runtime.devices.most if "train" in self._runtime.queues else None,
+            )
 
 
 def announced(sources: WeightSources) -> dict[str, str]:

@@ -56,7 +56,7 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
         TargetInvalid: the dataset does not have what the problem or the split needs.
         UnknownBackbone: not in the catalogue, or its weights are not at hand.
         Invalid: the spec does not fit the dataset, or the search space the spec, or no worker has what an augmentation
-            needs.
+            needs, or as many devices.
         BudgetExceeded: as `check_budget`.
     """
     dataset = work.datasets.hold(project_id, spec.dataset_id)
@@ -73,7 +73,8 @@ def plan(work: UnitOfWork, project_id: str, spec: JobSpec) -> Plan:
         _check_backbone(work, resolved)
     _check_space(work, resolved)
     _check_augmentation(work, resolved)
-    planned = Plan(resolved, dataset, [*_warnings(resolved, facts), *overruled(spec, resolved)], facts)
+    remarks = [*_warnings(resolved, facts), *overruled(spec, resolved), *_check_devices(work, resolved)]
+    planned = Plan(resolved, dataset, remarks, facts)
     check_budget(planned.cost)
     return planned
 
@@ -167,6 +168,18 @@ def _check_augmentation(work: UnitOfWork, spec: JobSpec) -> None:
             faults.append(Fault(("body", "augmentation", name), "not-at-hand", rule))
     if faults:
         raise Invalid("No worker has what the augmentation needs.", errors=faults)
+
+
+def _check_devices(work: UnitOfWork, spec: JobSpec) -> list[Warning]:
+    """Whether a worker has so many; a warning where none is known."""
+    wanted, most = spec.limits.devices, work.workers.most_devices()
+    if wanted == 1 or (most is not None and wanted <= most):
+        return []
+    if most is None:
+        message = f"No worker is known yet; the job waits for one with {wanted} devices."
+        return [Warning(code="devices-not-seen", message=message)]
+    fault = Fault(("body", "limits", "devices"), "too-many-devices", f"the workers have {most} at most")
+    raise Invalid("No worker has as many devices.", errors=[fault])
 
 
 def _warnings(spec: JobSpec, facts: DatasetFacts) -> Iterator[Warning]:

@@ -135,6 +135,15 @@ class TrialRead(BaseModel):
     stopped_by: str | None
     problem: ProblemDocument | None
     device: str | None
+    peak_memory_bytes: int | None = Field(
+        description="The most that a finished trial has held of its GPU's memory, of the first of several; on a CPU "
+        "what its process has held, mapped files included."
+    )
+    micro_batch_size: int | None = Field(
+        description="The most samples that went through the network at once on each device: fewer than a batch where "
+        "memory did not suffice for it, as the events say, or where several devices share it. Null before the end, and "
+        "where no network is trained."
+    )
     epochs: list[EpochRead]
     started_at: Timestamp | None
     finished_at: Timestamp | None

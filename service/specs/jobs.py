@@ -14,6 +14,7 @@ from service.specs.backbones import CATALOGUE, DEFAULT_IMAGE_BACKBONE
 from service.specs.base import Metadata, Name, Seed, Spec, broken_rule
 from service.specs.datasets import Modality
 from service.specs.estimators import Estimator
+from service.specs.limits import LimitsSpec
 from service.specs.tuning import Monitor as Monitor
 from service.specs.tuning import TuningSpec, monitors_of
 
@@ -160,12 +161,6 @@ class EarlyStoppingSpec(Spec):
     min_delta: float = Field(0.0, ge=0.0, le=100.0)
 
 
-class LimitsSpec(Spec):
-    """Hard limits of a job."""
-
-    wall_seconds: int = Field(3600, ge=1, le=7 * 24 * 3600)
-
-
 class JobSpec(Spec):
     """One training request. Unset fields take the defaults shown in the OpenAPI document.
 
@@ -206,6 +201,15 @@ class JobSpec(Spec):
         if self.problem not in NETWORK_PROBLEMS and self.backbone is not None:
             raise broken_rule("backbone", f"{self.problem} takes an estimator")
         self.augmentation.check_problem(self.problem)
+        return self
+
+    @model_validator(mode="after")
+    def _devices_have_work(self) -> Self:
+        devices, size = self.limits.devices, self.training.batch_size
+        if self.estimator and self.estimator.kind != "mlp" and devices > 1:
+            raise broken_rule("limits.devices", f"{self.estimator.kind} trains on one device")
+        if size != AUTO and devices > size:
+            raise broken_rule("limits.devices", "limits.devices must not be greater than training.batch_size")
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,8 @@ class TrialRow(Leased, Row):
     best_epoch: Mapped[int | None]
     stopped_by: Mapped[str | None] = mapped_column(String(20))
     device: Mapped[str | None] = mapped_column(String(120))
+    peak_memory_bytes: Mapped[int | None]
+    micro_batch_size: Mapped[int | None]
     config: Mapped[Json | None]
     seconds: Mapped[float] = mapped_column(insert_default=0.0)
     fraction: Mapped[float] = mapped_column(insert_default=0.0)
@@ -205,12 +207,16 @@ class IdempotencyRow(Row):
 
 
 class WorkerRow(Row):
-    """A worker process, its queues, the weights it can load, and its metrics in Prometheus' text format."""
+    """A worker process, its queues, the weights it can load, and its metrics in Prometheus' text format.
+
+    `devices` is how many one trial may have; null of those that do not train.
+    """
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(120), primary_key=True)
     queues: Mapped[list[str]]
     weights: Mapped[Json] = mapped_column(insert_default=dict)
+    devices: Mapped[int | None]
     figures: Mapped[str | None] = mapped_column(Text)
     seen_at: Mapped[float] = mapped_column(insert_default=now_seconds(), index=True)
 

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, exists, func, select, tuple_, update
+from sqlalchemy import ColumnElement, case, exists, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from service.store.engine import now_seconds
 from service.store.leases import Lease, LeasedRows
 from service.store.tables import EpochRow, JobRow, TrialRow
+
+_DEVICES = func.coalesce(JobRow.spec[("limits", "devices")].as_integer(), 1)
+"""On how many each trial of a job trains; specs from before there was a choice do not say."""
 
 
 class Glance(NamedTuple):
@@ -48,15 +51,26 @@ class Trials:
         self._session.add(row)
         self._session.flush()
 
-    def claim(self, owner: str, seconds: float) -> Lease | None:
-        """The oldest queued trial of a job that may run."""
-        runnable = exists().where(JobRow.id == TrialRow.job_id, JobRow.state.in_(("queued", "running")))
-        return self.leases.claim(owner, seconds, runnable)
+    def claim(self, owner: str, seconds: float, *, most_devices: int | None = None) -> Lease | None:
+        """The oldest queued trial of a job that may run, and has its trials train on so many devices at most."""
+        job = exists().where(JobRow.id == TrialRow.job_id, *_may_run(most_devices))
+        return self.leases.claim(owner, seconds, job)
 
-    def waiting(self) -> int:
-        """How many trials could be claimed."""
-        runnable = exists().where(JobRow.id == TrialRow.job_id, JobRow.state.in_(("queued", "running")))
-        return self.leases.waiting(0.0, runnable)
+    def devices_wanted(self, most: int) -> int | None:
+        """By the trial that `claim` would take with so many devices; None where it would take none."""
+        query = (
+            select(_DEVICES)
+            .join(TrialRow, TrialRow.job_id == JobRow.id)
+            .where(TrialRow.state == "queued", TrialRow.lease_owner.is_(None), *_may_run(most))
+            .order_by(TrialRow.queued_at, TrialRow.number)
+            .limit(1)
+        )
+        return self._session.execute(query).scalar_one_or_none()
+
+    def devices_of(self, trial_id: str) -> int:
+        """On how many a trial trains."""
+        query = select(_DEVICES).join(TrialRow, TrialRow.job_id == JobRow.id).where(TrialRow.id == trial_id)
+        return int(self._session.execute(query).scalar_one())
 
     def get(self, trial_id: str) -> TrialRow:
         """One trial, read afresh."""
@@ -199,3 +213,9 @@ class Trials:
         for trial_id, record in self._session.execute(query):
             found.setdefault(trial_id, []).append(record)
         return found
+
+
+def _may_run(most_devices: int | None) -> list[ColumnElement[bool]]:
+    """Of jobs whose trials may run, on so many devices at most."""
+    state = JobRow.state.in_(("queued", "running"))
+    return [state] if most_devices is None else [state, _DEVICES.between(1, most_devices)]

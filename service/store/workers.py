@@ -19,13 +19,21 @@ class Workers:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def seen(self, worker_id: str, queues: list[str], weights: dict[str, Any], figures: str | None = None) -> None:
-        """A worker says that it lives."""
+    def seen(
+        self,
+        worker_id: str,
+        queues: list[str],
+        weights: dict[str, Any],
+        *,
+        figures: str | None = None,
+        devices: int | None = None,
+    ) -> None:
+        """A worker says that it lives, and how many `devices` it has for one trial."""
         row = self._session.get(WorkerRow, worker_id)
         if row is None:
             row = WorkerRow(id=worker_id, queues=queues)
             self._session.add(row)
-        row.weights, row.figures = weights, figures
+        row.weights, row.figures, row.devices = weights, figures, devices
         row.seen_at = now_seconds()
         self._session.flush()
 
@@ -58,6 +66,10 @@ class Workers:
                 if RANK[kind] >= RANK.get(best.get(name, "none"), 0):
                     best[name] = kind
         return best
+
+    def most_devices(self) -> int | None:
+        """The most that any known worker has for one trial; None when none was ever seen that trains."""
+        return self._session.execute(select(func.max(WorkerRow.devices))).scalar_one()
 
     def forget(self, after_seconds: float) -> None:
         """Drops workers that have been silent for long."""

@@ -79,7 +79,7 @@ def test_workers_figures_are_told_apart(api: Api) -> None:
             figures.trial("done", second)
         figures.answer("explanation", 0.2)
         with api.store.work() as work:
-            work.workers.seen(worker, ["train", "explain"], {}, figures.text())
+            work.workers.seen(worker, ["train", "explain"], {}, figures=figures.text())
     with api.store.work() as work:
         work.workers.seen("host:3", ["train"], {})
     samples = scraped(api)

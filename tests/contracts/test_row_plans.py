@@ -51,6 +51,16 @@ def warned(plan: dict[str, Any]) -> list[str]:
     return [warning["message"] for warning in plan["warnings"] if warning["code"] == "no-effect"]
 
 
+def test_only_networks_take_several_devices(api: Api, table: str) -> None:
+    """Also where the estimator is the default."""
+    asked: list[dict[str, Any]] = [{}, {"estimator": {"kind": "linear"}}, {"estimator": {"kind": "random_forest"}}]
+    for estimator in asked:
+        [fault] = problem(ask(api, table, limits={"devices": 2}, **estimator), 422, "validation")["errors"]
+        assert fault["loc"] == ["body", "limits", "devices"]
+        assert "trains on one device" in fault["message"]
+    assert planned(api, table, limits={"devices": 2}, estimator={"kind": "mlp"})["spec"]["limits"]["devices"] == 2
+
+
 def test_a_predefined_split_is_for_images(api: Api, table: str, texts: str) -> None:
     for dataset in (table, texts):
         document = problem(ask(api, dataset, split={"strategy": "predefined"}), 422, "target-invalid")

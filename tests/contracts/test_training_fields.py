@@ -1,5 +1,6 @@
 """What the job spec says of training: what is refused, what is warned of, what stays open."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,6 +70,11 @@ def test_a_fault_is_one_and_names_its_field(api: Api, part: str, fields: dict[st
         ({"training": {"epochs": 3, "warmup_epochs": 3}}, "training.warmup_epochs", "smaller than epochs"),
         ({"augmentation": {"policy": "light", "rotation_degrees": 5.0}}, "augmentation.policy", "not both"),
         (
+            {"training": {"batch_size": 4}, "limits": {"devices": 5}},
+            "limits.devices",
+            "not be greater than training.batch_size",
+        ),
+        (
             {"problem": "image_classification", "augmentation": {"random_swap": 0.5}},
             "augmentation.random_swap",
             "not for image_classification",
@@ -103,6 +109,24 @@ def test_so_does_one_of_a_search(api: Api, tuning: dict[str, Any], field: str) -
     parts = {"tuning": fields} | ({"early_stopping": {"monitor": early}} if early else {})
     [fault] = problem(dry_run(api, **parts), 422, "validation")["errors"]
     assert fault["loc"] == ["body", *field.split(".")]
+
+
+def test_a_job_for_more_devices_than_any_worker_has_is_refused(make_api: Callable[..., Api]) -> None:
+    """Where no worker is known yet it waits for one, and says so."""
+    api, spec = make_api(), {"limits": {"devices": 4}}
+    waiting = dry_run(api, **spec)
+    assert [one["code"] for one in waiting.json()["warnings"] if "4 devices" in one["message"]] == ["devices-not-seen"]
+    with api.store.work() as work:
+        work.workers.seen("explainer", ["explain"], {})
+        work.workers.seen("small", ["train"], {}, devices=2)
+    [fault] = problem(dry_run(api, **spec), 422, "validation")["errors"]
+    assert (fault["loc"], fault["code"]) == (["body", "limits", "devices"], "too-many-devices")
+    assert "have 2 at most" in fault["message"]
+    with api.store.work() as work:
+        work.workers.seen("large", ["train"], {}, devices=8)
+    accepted = dry_run(api, **spec)
+    assert (accepted.status_code, accepted.json()["spec"]["limits"]["devices"]) == (200, 4)
+    assert not [one for one in accepted.json()["warnings"] if "devices" in one["message"]]
 
 
 def test_a_norm_of_zero_does_not_clip(api: Api) -> None:

@@ -1,5 +1,7 @@
 """Searches against the running service, on two train places at once."""
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,3 +127,33 @@ def test_a_search_that_has_reached_its_target_stops_the_rest(live: Live, dataset
     with live.http as http:
         answer = http.get(f"/v1/jobs/{job['id']}/plots/parameter_importances.png")
         assert (answer.status_code, "at least two trials" in answer.json()["detail"]) == (404, True)
+
+
+def test_a_trial_on_two_devices_ends_as_on_one_whatever_happens(live: Live, dataset: str) -> None:
+    """One of its ranks is killed, which is one crash; then it is paused; the metrics are those of one device."""
+    spec = job_spec(dataset, epochs=150, optimizer="sgd", learning_rate=0.01)
+    spec |= {"backbone": {"name": "simple_nn", "dropout": 0.0}, "augmentation": {"policy": "none"}}
+    alone = live.client.submit_job(spec)
+    job = live.client.submit_job(spec | {"limits": {"devices": 2}})
+    alone = live.client.wait(alone, timeout_seconds=100)
+    until(lambda: live.client.get(job["id"])["progress"]["epoch"] >= 1)
+    os.kill(live.trial_pids()[-1], signal.SIGKILL)
+    until(lambda: live.client.trials(job["id"])[0]["attempt"] == 1)
+    until(lambda: len(live.trial_pids()) == 2)
+    with live.http as http:
+        assert http.post(f"/v1/jobs/{job['id']}/pause", headers={"Prefer": "wait=30"}).json()["state"] == "paused"
+        assert live.trial_pids() == []
+        assert http.post(f"/v1/jobs/{job['id']}/resume").status_code == 200
+        refused = http.post("/v1/jobs", json=spec | {"limits": {"devices": 3}})
+    job = live.client.wait(job["id"], timeout_seconds=100)
+
+    assert job["state"] == "succeeded", job
+    assert (job["device"], alone["device"]) == ("2 x CPU, 1 thread", "CPU, 1 thread")
+    for split in ("validation", "test"):
+        assert job["metrics"][split]["loss"] == pytest.approx(alone["metrics"][split]["loss"], rel=1e-4)
+    [trial] = live.client.trials(job["id"])
+    assert (trial["attempt"], trial["micro_batch_size"]) == (1, 8)
+    assert trial["peak_memory_bytes"] > 0
+    warnings = [event.message for event in live.client.events(job["id"]) if event.level == "warning"]
+    assert "trial 0: Rank" in " ".join(warnings)
+    assert (refused.status_code, refused.json()["errors"][0]["loc"]) == (422, ["body", "limits", "devices"])

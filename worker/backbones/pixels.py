@@ -1,6 +1,7 @@
 """Images → the numbers that a network takes. Training and serving both go through here, so they see the same."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -42,7 +43,13 @@ class PixelFormat:
     def normalise(self, pixels: Tensor) -> Tensor:
         """[n, 3, s, s] uint8 → float32 of about zero mean and unit variance, on the same device."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        mean = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1)
-        std = torch.tensor(self.std, device=pixels.device).view(3, 1, 1)
+        mean, std = _on(pixels.device, self.mean), _on(pixels.device, self.std)
         values = pixels.to(torch.float32, memory_format=layout, copy=True)
         return values.sub_(mean * 255).div_(std * 255)
+
+
+@lru_cache
+def _on(device: torch.device, channels: tuple[float, ...]) -> Tensor:
+    """[c, 1, 1], copied once: on a GPU each copy would wait until all work so far is done."""
+    with torch.inference_mode(False):
+        return torch.tensor(channels, device=device).view(-1, 1, 1)

@@ -51,11 +51,12 @@ class TrainedNetwork:
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """[n, 3, s, s] uint8 → float32 as the network expects, on its device."""
-        return self.pixel_format.normalise(pixels.to(self.device))
+        values = self.pixel_format.normalise(pixels.to(self.device))
+        return values.contiguous(memory_format=memory_format(self.backbone, self.device))
 
     def logits(self, batch: Tensor) -> Tensor:
         """[n, 3, s, s] normalised → [n, c]. Differentiable; wrap in `torch.inference_mode()` to predict only."""
-        result: Tensor = self.network(batch.to(self.device, memory_format=memory_format(self.backbone)))
+        result: Tensor = self.network(batch.to(self.device, memory_format=memory_format(self.backbone, self.device)))
         return result
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -126,5 +127,5 @@ def load_trained(config: dict[str, object], weights: Path | bytes, device: torch
     except (SafetensorError, RuntimeError) as error:
         raise ArtifactCorrupt("The model's weights do not fit its configuration.") from error
     network = without_inplace(network).requires_grad_(False).eval()
-    network = network.to(device=device, memory_format=memory_format(backbone))  # type: ignore[call-overload]
+    network = network.to(device=device, memory_format=memory_format(backbone, device))  # type: ignore[call-overload]
     return TrainedNetwork(network, [str(name) for name in classes], backbone, size, device, float(temperature))

@@ -29,7 +29,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loading:
-    """How batches are brought to the device: worker processes (0: none), pinned memory for asynchronous copies."""
+    """Who makes batches: worker processes (0: none), and whether those are put into pinned memory as they come."""
 
     workers: int = 0
     pinned: bool = False
@@ -71,13 +71,13 @@ class Batches:
         self._orders: list[BatchOrder] = []
         self._making = _Making(samples, transform)
         self._loader: DataLoader[Tensor] | None = None
-        if loading.workers or loading.pinned:
+        if loading.workers:
             self._loader = DataLoader(
                 self._making,
                 batch_size=None,
                 sampler=_Following(self),
                 num_workers=loading.workers,
-                persistent_workers=loading.workers > 0,
+                persistent_workers=True,
                 pin_memory=loading.pinned,
                 generator=torch.Generator().manual_seed(0),
             )

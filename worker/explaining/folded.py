@@ -38,7 +38,7 @@ def quickened(trained: TrainedNetwork, batch: Tensor) -> tuple[TrainedNetwork, T
         trained: only read.
         batch: [n, 3, s, s], normalised.
     """
-    prepared = batch.to(memory_format=memory_format(trained.backbone))
+    prepared = batch.to(memory_format=memory_format(trained.backbone, trained.device))
     network, logits = folded(trained.network, prepared)
     served = trained.probabilities(logits.float())
     quick = replace(trained, network=network)

@@ -66,7 +66,7 @@ def read_assignment(runtime: Runtime, lease: Lease) -> Assignment:
 
 
 def make_order(runtime: Runtime, lease: Lease, device: Device, assignment: Assignment) -> tuple[TrialOrder, Entry]:
-    """The order for the trial's child, and the archive that it names, to be closed when the trial is over.
+    """The order for the trial's child on `device`, and the archive that it names, to be closed when the trial is over.
 
     The trial's time limit is what is left of the job's.
 

@@ -17,7 +17,8 @@ from service.errors import ResourceExhausted, ServiceError, Stopped
 from service.logs import log_ids, set_up_logging
 from service.settings import Settings
 from worker.runtime.allocator import keep_freed_memory
-from worker.runtime.messages import Crashed, Done, Failed, GaveUp, Report
+from worker.runtime.messages import Again, Crashed, Done, Ending, Failed, GaveUp, Report
+from worker.training.order import PassesTooLarge
 
 PR_SET_PDEATHSIG = 1
 HEED_SECONDS = 1.0
@@ -115,11 +116,13 @@ def enter(work: Callable[..., object], order: Order, pipe: "Connection[Any, Any]
     os._exit(0)
 
 
-def _ending(work: Callable[..., object], payload: object, reporter: Reporter) -> Done | Failed | Crashed | GaveUp:
+def _ending(work: Callable[..., object], payload: object, reporter: Reporter) -> Ending:
     try:
         return Done(work(payload, reporter))
     except Stopped:
         return GaveUp()
+    except PassesTooLarge as error:
+        return Again(str(error), error.micro_batch_size)
     except ServiceError as error:
         if error.slug == "internal":
             logging.exception("child failed")

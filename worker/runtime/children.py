@@ -61,6 +61,11 @@ class Child:
         """Whether the process still runs."""
         return self.process.is_alive()
 
+    @property
+    def exit_code(self) -> int | None:
+        """Of a child that has ended; negative where a signal ended it."""
+        return self.process.exitcode
+
     def kill(self) -> None:
         """Ends the whole process group, without waiting until the system has taken it apart (`await_end`)."""
         pid = self.process.pid

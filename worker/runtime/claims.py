@@ -1,23 +1,45 @@
 """Trials taken from the queue, and what is left of those that are over."""
 
 import shutil
+from dataclasses import dataclass
 
 from service.store import Lease, UnitOfWork
 from service.store.jobs import TERMINAL
 from worker.runtime.advance import advance
 from worker.runtime.context import Runtime
+from worker.runtime.devices import Device
 
 
-def claim_trial(runtime: Runtime) -> Lease | None:
-    """The next trial for this worker; its job runs from here on."""
-    while True:
-        with runtime.store.work() as work:
-            lease = work.trials.claim(runtime.worker_id, runtime.settings.lease_seconds)
-            if lease is None:
-                return None
-            if _begin(work, lease):
+@dataclass(frozen=True)
+class Claimed:
+    """A trial with the devices that it was promised, to be given back when it is over."""
+
+    lease: Lease
+    devices: list[Device]
+
+
+def claim_trial(runtime: Runtime) -> Claimed | None:
+    """The next trial for this worker, and all its devices; its job runs from here on.
+
+    Trials come by age. One that needs more devices than are free keeps younger ones from taking them, or it would wait
+    for ever; one that needs more than this worker has is left to others.
+    """
+    devices = runtime.devices
+    with devices.claiming:
+        while free := devices.free:
+            with runtime.store.work() as work:
+                wanted = work.trials.devices_wanted(devices.most)
+                if wanted is None or wanted > free:
+                    return None
+                lease = work.trials.claim(runtime.worker_id, runtime.settings.lease_seconds, most_devices=free)
+                if lease is None:
+                    return None
+                count = work.trials.devices_of(lease.row_id)
+                if not _begin(work, lease):
+                    continue
                 work.after_commit(runtime.nudges.announce)
-                return lease
+            return Claimed(lease, devices.take(count))
+    return None
 
 
 def _begin(work: UnitOfWork, lease: Lease) -> bool:

@@ -14,7 +14,7 @@ from service.specs.tasks import Queue
 from service.store import Store
 from worker.backbones.sources import WeightSources
 from worker.data.disk_cache import DiskCache
-from worker.runtime.devices import Device, visible_devices
+from worker.runtime.devices import Devices, visible_devices
 from worker.runtime.figures import Figures
 from worker.runtime.memory import MemoryLimits, available_memory, memory_limits
 from worker.runtime.supervision import Watch
@@ -26,7 +26,7 @@ class Runtime:
 
     Attributes:
         draining: set when the process was asked to end; work in progress stops at its next check.
-        free_devices: what trials may still take, one each.
+        devices: what trials may take.
         wishes: how often a client has asked for some job not to go on.
     """
 
@@ -36,20 +36,9 @@ class Runtime:
     queues: tuple[Queue, ...]
     worker_id: str
     draining: threading.Event = field(default_factory=threading.Event)
-    free_devices: list[Device] = field(default_factory=list)
+    devices: Devices = field(default_factory=lambda: Devices([]))
     wishes: int = 0
     figures: Figures = field(default_factory=Figures)
-    _devices_lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def take_device(self) -> Device | None:
-        """A free device, or None when every one has a trial."""
-        with self._devices_lock:
-            return self.free_devices.pop(0) if self.free_devices else None
-
-    def give_device(self, device: Device) -> None:
-        """Returns what `take_device` gave."""
-        with self._devices_lock:
-            self.free_devices.append(device)
 
     @cached_property
     def memory(self) -> MemoryLimits:
@@ -91,7 +80,7 @@ def make_runtime(settings: Settings, queues: Sequence[Queue]) -> Runtime:
         nudges=CeleryNudges(settings),
         queues=tuple(queues),
         worker_id=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"[-120:],
-        free_devices=visible_devices(settings.train_slots, settings.worker_threads),
+        devices=Devices(visible_devices(settings.train_slots, settings.worker_threads)),
     )
     if {"train", "control"} & set(queues):  # the others have no children
         runtime.figures.limits(runtime.memory)

@@ -1,6 +1,8 @@
 """Which devices trials may use, found without importing torch: the worker's own process never initialises CUDA."""
 
 import os
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +11,69 @@ NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 @dataclass(frozen=True)
 class Device:
-    """A place for one trial; `visible` is its CUDA_VISIBLE_DEVICES, empty on CPU."""
+    """A place for one trial, or for one rank of it; `visible` is its CUDA_VISIBLE_DEVICES, empty on CPU."""
 
     name: str
     visible: str
     threads: int
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a child that works on it. GPUs are numbered as `nvidia-smi` does; ranks on CPUs meet on this machine."""
+        return {
+            "CUDA_VISIBLE_DEVICES": self.visible,
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            "GLOO_SOCKET_IFNAME": "lo",
+        }
+
+
+class Devices:
+    """A worker's devices, each with one trial at most; a trial takes all of its own at once, or none.
+
+    Two places on one GPU are never of one trial.
+
+    Attributes:
+        count: places for trials of one device each.
+        most: for one trial.
+        claiming: held from looking at what is free until it is taken.
+    """
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self._free = list(devices)
+        self._lock = threading.Lock()
+        self.count = len(self._free)
+        self.most = len(_apart(self._free))
+        self.claiming = threading.Lock()
+
+    @property
+    def free(self) -> int:
+        """How many one trial could take now."""
+        with self._lock:
+            return len(_apart(self._free))
+
+    def take(self, count: int) -> list[Device]:
+        """So many, which must be free; `give` returns them."""
+        with self._lock:
+            taken = _apart(self._free)[:count]
+            assert len(taken) == count, "only what is free is taken"
+            for device in taken:
+                self._free.remove(device)
+            return taken
+
+    def give(self, devices: Sequence[Device]) -> None:
+        """Returns what `take` gave."""
+        with self._lock:
+            self._free.extend(devices)
+
+
+def _apart(devices: Sequence[Device]) -> list[Device]:
+    """Without a second one on the same GPU."""
+    places = [device.visible or index for index, device in enumerate(devices)]
+    return [device for index, device in enumerate(devices) if places.index(places[index]) == index]
+
 
 def visible_devices(slots: int | None, threads: int | None, gpus_folder: Path = NVIDIA_GPUS) -> list[Device]:
-    """One device per GPU; without GPUs, `slots` (1) shares of the CPU."""
+    """One device per GPU; without GPUs, `slots` (1) shares of the CPU. More slots than GPUs share them."""
     cores = len(os.sched_getaffinity(0))
     gpus = _gpus(gpus_folder)
     count = slots or max(1, len(gpus))

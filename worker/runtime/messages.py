@@ -46,5 +46,13 @@ class GaveUp:
     """The work stopped because it was asked to."""
 
 
-Ending = Done | Failed | Crashed | GaveUp
+@dataclass(frozen=True)
+class Again:
+    """Ranks ask to be begun again, with passes of so many samples at most."""
+
+    reason: str
+    micro_batch_size: int
+
+
+Ending = Done | Failed | Crashed | GaveUp | Again
 Message = Report | Ending

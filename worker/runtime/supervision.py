@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.errors import LeaseLost, ResourceExhausted
 from worker.runtime.children import Child
 from worker.runtime.messages import Crashed, Ending, Failed, GaveUp, Report
+from worker.runtime.ranks import Ranks
 from worker.runtime.scratch import folder_bytes
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Watch:
 
 
 class Supervisor:
-    """Watches one child until it has ended.
+    """Watches one child, or the ranks of a trial as one, until it has ended.
 
     Args:
         beat: renews the lease and says whether to go on; may raise `LeaseLost`, and database errors, which are
@@ -55,7 +56,7 @@ class Supervisor:
 
     def __init__(
         self,
-        child: Child,
+        child: Child | Ranks,
         watch: Watch,
         *,
         beat: Callable[[], Wish],
@@ -119,8 +120,7 @@ class Supervisor:
             if not isinstance(message, Report):
                 return message
             self._reports.append(message)
-        code = self._child.process.exitcode
-        return Crashed(f"The child process ended with exit code {code}.")
+        return Crashed(f"The child process ended with exit code {self._child.exit_code}.")
 
     def _limit_reached(self, running: float, silent: float) -> Ending | None:
         if running > self._watch.wall_seconds:

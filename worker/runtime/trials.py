@@ -1,10 +1,9 @@
 """One claimed trial, from its row to its result."""
 
-import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,15 +13,16 @@ from service.specs.jobs import JobSpec
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.jobs import TERMINAL
 from worker.runtime.assignments import Assignment, make_order, read_assignment
-from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
-from worker.runtime.children import Child, start_child
+from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Reporter
+from worker.runtime.children import Child
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
 from worker.runtime.judging import best_epoch_of, is_beaten, is_hopeless, is_judged, is_needless
 from worker.runtime.lease_keeper import LeaseKeeper
-from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
+from worker.runtime.messages import Again, Crashed, Done, Ending, Failed, GaveUp, Report
 from worker.runtime.pursuit import pursue, take_step
-from worker.runtime.storing import why_not_stored
+from worker.runtime.ranks import Ranks, start_ranks
+from worker.runtime.storing import row_values, why_not_stored
 from worker.runtime.supervision import Supervisor, Watch, Wish
 from worker.runtime.work import work_trial
 from worker.training.order import TrialOrder, TrialOutcome
@@ -41,13 +41,13 @@ class TrialRun:
 
     runtime: Runtime
     lease: Lease
-    device: Device
+    devices: list[Device]
     work: Callable[[TrialOrder, Reporter], object] = work_trial
     _over: Literal["pruner", "target"] | None = field(default=None, init=False)
     _wishes_seen: int = field(default=-1, init=False)
     _task: Assignment = field(init=False)
     _spec: JobSpec = field(init=False)
-    _child: Child | None = field(default=None, init=False)
+    _child: Child | Ranks | None = field(default=None, init=False)
 
     def run(self) -> None:
         """Ends with the trial finished, failed, or back in the queue; writes nothing once the lease is lost."""
@@ -76,7 +76,7 @@ class TrialRun:
 
     def _ending(self) -> Ending:
         try:
-            order, archive = make_order(self.runtime, self.lease, self.device, self._task)
+            order, archive = make_order(self.runtime, self.lease, self.devices[0], self._task)
         except ArtifactCorrupt as error:
             return Crashed(error.detail)
         except Invalid as error:
@@ -86,10 +86,21 @@ class TrialRun:
             return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
         self._spec = order.spec
         with archive:
-            environment = {"CUDA_VISIBLE_DEVICES": self.device.visible}
-            self._child = start_child(self.work, Order(order, environment, is_judged=is_judged(self._task)))
-            watch = self._watch(order.scratch)
-            return Supervisor(self._child, watch, beat=self._beat, record=self._record, wish=self._wish).run()
+            return self._fitted(order)
+
+    def _fitted(self, order: TrialOrder) -> Ending:
+        """How the trial ends; ranks whose memory has run out begin again with smaller passes, which is no crash."""
+        ending = self._supervised(order)
+        while isinstance(ending, Again):
+            self._await_child()
+            self._record(Report("warning", ending.reason, {"micro_batch_size": ending.micro_batch_size}))
+            ending = self._supervised(replace(order, micro_batch_size=ending.micro_batch_size))
+        return ending
+
+    def _supervised(self, order: TrialOrder) -> Ending:
+        self._child = start_ranks(self.work, order, self.devices, is_judged=is_judged(self._task))
+        watch = self._watch(order.scratch)
+        return Supervisor(self._child, watch, beat=self._beat, record=self._record, wish=self._wish).run()
 
     def _await_child(self) -> None:
         """Before nothing else is begun on the device, and nobody hears that the trial has stopped."""
@@ -186,19 +197,10 @@ class TrialRun:
         return stored
 
     def _succeed(self, outcome: TrialOutcome, stored: dict[str, Artifact]) -> None:
-        config = _config_of(outcome)
+        values = row_values(outcome)
         with self.runtime.store.work() as work:
             work.artifacts.attach(stored, self.lease.row_id)
-            self._end(
-                work,
-                "succeeded",
-                metrics=outcome.metrics,
-                best_epoch=outcome.best_epoch,
-                stopped_by=outcome.stopped_by,
-                device=outcome.device,
-                config=config,
-                fraction=1.0,
-            )
+            self._end(work, "succeeded", **values)
 
     def _finish(self, state: str, **values: Any) -> None:
         with self.runtime.store.work() as work:
@@ -239,9 +241,3 @@ class TrialRun:
         message = f"trial {self._task.number} {state}"
         work.events.append(self._task.job_id, "trial", message, level=level, data=data)  # type: ignore[arg-type]
         take_step(work, self.runtime.nudges, self._task.job_id)
-
-
-def _config_of(outcome: TrialOutcome) -> dict[str, Any]:
-    """Of a beaten trial, which has no model, only what it was trained with."""
-    described = [json.loads(file.path.read_text("utf-8")) for file in outcome.files if file.name == "config.json"]
-    return described[0] if described else {"training": outcome.trained_with}

@@ -54,11 +54,14 @@ class SearchOrder:
     documents: dict[str, Any] = field(default_factory=dict)
 
 
-def work_trial(order: TrialOrder, reporter: Reporter) -> TrialOutcome:
-    """Fits one trial."""
-    from worker.training.trial import run_trial
+def work_trial(order: TrialOrder, reporter: Reporter) -> TrialOutcome | None:
+    """Fits one trial; of several ranks that do, only the first has an outcome."""
+    from worker.training.trial import follow_trial, run_trial
 
-    return run_trial(order, reporter)
+    if order.rank == 0:
+        return run_trial(order, reporter)
+    follow_trial(order, reporter)
+    return None
 
 
 def work_export(order: ExportOrder, reporter: Reporter) -> Path:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from threading import BoundedSemaphore
-from typing import Any
+from typing import Any, TypeVar
 
 from celery import Celery
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,15 +12,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.logs import log_ids
 from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Lease
-from worker.runtime.claims import claim_trial, remove_old_scratch
+from worker.runtime.claims import Claimed, claim_trial, remove_old_scratch
 from worker.runtime.context import Runtime
-from worker.runtime.devices import Device
 from worker.runtime.exports import ExportRun
 from worker.runtime.pursuit import pursue
 from worker.runtime.trials import TrialRun
 from worker.runtime.validations import ValidationRun
 
 log = logging.getLogger(__name__)
+Taken = TypeVar("Taken")
 EXPLANATIONS_AT_ONCE = 2
 """Fewer than the explain worker has threads, so that predictions always find one."""
 
@@ -38,22 +38,19 @@ def register_tasks(celery: Celery, runtime: Runtime) -> None:
 
 
 def run_trials(runtime: Runtime) -> None:
-    """Takes trials while there is a free device and a queued trial."""
-    while (device := runtime.take_device()) is not None:
-        try:
-            take_all(runtime, lambda: claim_trial(runtime), lambda lease: run_one(runtime, lease, device))
-        finally:
-            runtime.give_device(device)
-        # A nudge that came while the device was taken was passed over: look once more.
-        with runtime.store.read() as work:
-            if runtime.draining.is_set() or not work.trials.waiting():
-                return
+    """Takes trials while there are queued ones and free devices. Whoever ends one looks for the next."""
+    take_all(runtime, lambda: claim_trial(runtime), lambda claimed: run_one(runtime, claimed))
 
 
-def run_one(runtime: Runtime, lease: Lease, device: Device) -> None:
+def run_one(runtime: Runtime, claimed: Claimed) -> None:
     """One trial, and the scratch of all that are over."""
-    TrialRun(runtime, lease, device).run()
-    remove_old_scratch(runtime)
+    try:
+        TrialRun(runtime, claimed.lease, claimed.devices).run()
+        remove_old_scratch(runtime)
+    finally:
+        runtime.devices.give(claimed.devices)
+    for _ in claimed.devices[1:]:  # this thread goes on with one trial; others may take what else is free now
+        runtime.nudges.nudge(RUN_TRIALS)
 
 
 def take_in_turn(runtime: Runtime, places: BoundedSemaphore, noun: str, take: Callable[[], None]) -> None:
@@ -81,14 +78,14 @@ def advance_jobs(runtime: Runtime) -> None:
             runtime.nudges.announce()
 
 
-def take_all(runtime: Runtime, claim: Callable[[], Lease | None], run: Callable[[Lease], None]) -> None:
+def take_all(runtime: Runtime, claim: Callable[[], Taken | None], run: Callable[[Taken], None]) -> None:
     """Claims and runs until nothing is left or the worker drains; a database that is away ends the round."""
     try:
         while not runtime.draining.is_set():
-            lease = claim()
-            if lease is None:
+            taken = claim()
+            if taken is None:
                 return
-            run(lease)
+            run(taken)
             runtime.nudges.announce()
     except SQLAlchemyError as error:
         log.warning("round ended, the sweeper will nudge again: %s", error, exc_info=error)

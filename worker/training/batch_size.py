@@ -58,6 +58,7 @@ def _fits_on_gpu(setting: Setting, reporter: Reporter, size: int) -> bool:
     try:
         with undone(setting):
             learner = Learner(tried, reporter)
+            learner.passes.may_halve = False
             tried.subject.prepare_training(tried.order.spec.training.epochs)
             for _ in range(2):
                 learner.learn(batch)

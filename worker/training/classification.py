@@ -44,6 +44,12 @@ class Classification:
         """Cross entropy, smoothed and weighted."""
         return cross_entropy(outputs, targets, self.class_weights, label_smoothing=self.label_smoothing)
 
+    def weight(self, targets: Tensor) -> float | Tensor:
+        """Samples; with class weights those of their classes, unless targets are shares."""
+        if self.class_weights is None or targets.ndim > 1:
+            return float(len(targets))
+        return self.class_weights[targets].sum()
+
     def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """[cross entropy in nats, right answers]; of shares the largest counts as right."""
         truth = targets if targets.ndim == 1 else targets.argmax(1)

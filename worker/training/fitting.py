@@ -13,7 +13,9 @@ from worker.training.checkpoints import Checkpoint, Checkpoints, Tensors
 from worker.training.early_stopping import EarlyStopping, best_epoch
 from worker.training.ending import stopped_by
 from worker.training.learner import Learner
+from worker.training.optimisation import replay
 from worker.training.order import EpochRecord, StoppedBy, TrialOrder
+from worker.training.ranks import ALONE, Ranks
 from worker.training.reporting import Reporter
 from worker.training.setting import Setting
 
@@ -25,35 +27,68 @@ class Fitted:
     curve: list[EpochRecord]
     best_epoch: int
     stopped_by: StoppedBy
+    micro_batch_size: int | None = None
 
 
-def fit(setting: Setting, reporter: Reporter) -> Fitted:
+def fit(setting: Setting, reporter: Reporter, ranks: Ranks = ALONE) -> Fitted:
     """Trains `setting.learned`, from its latest checkpoint if there is one, and leaves the best epoch's weights in it.
+
+    It leads the other `ranks`, which `follow`.
 
     Raises:
         Diverged: a loss is not finite.
         Stopped: the sink asked for it; the last checkpoint stands.
     """
-    return _Fitting(setting, reporter).run()
+    return _Fitting(setting, reporter, ranks).run()
+
+
+def follow(setting: Setting, reporter: Reporter, ranks: Ranks) -> None:
+    """Takes part in the training that rank 0 `fit`s, from the same checkpoint to the same end.
+
+    Raises:
+        Diverged: a loss is not finite.
+        PassesTooLarge, ResourceExhausted: as `fit`.
+    """
+    learner = Learner(setting, reporter, ranks)
+    checkpoint = _checkpoints(setting).latest()
+    epoch = 0
+    if checkpoint is not None:
+        curve, epoch = _restore(checkpoint, setting, learner), checkpoint.epoch
+        replay(learner.schedule, [record.validation_loss for record in curve[:-1]])
+    while True:
+        goes_on, loss = ranks.told()
+        if epoch:
+            learner.schedule.see(loss)
+        if not goes_on:
+            return
+        epoch += 1
+        learner.train_epoch(epoch)
 
 
 class _Fitting:
-    def __init__(self, setting: Setting, reporter: Reporter) -> None:
-        self.setting, self.reporter, self.spec = setting, reporter, setting.order.spec
-        self.learner = Learner(setting, reporter)
+    def __init__(self, setting: Setting, reporter: Reporter, ranks: Ranks) -> None:
+        self.setting, self.reporter, self.spec, self.ranks = setting, reporter, setting.order.spec, ranks
+        self.learner = Learner(setting, reporter, ranks)
         self.stopping = EarlyStopping(self.spec.early_stopping)
         self.curve: list[EpochRecord] = []
         self.best: Tensors = {}
-        self.checkpoints = Checkpoints(setting.order.scratch / "checkpoint", identity(setting.order))
+        self.checkpoints = _checkpoints(setting)
 
     def run(self) -> Fitted:
         self._resume()
         ended = self._stopped_by()
+        self._tell(ended)
         while ended is None:
             self._epoch(len(self.curve) + 1)
             ended = self._stopped_by()
+            self._tell(ended)
         self.setting.learned.load_state_dict(self.best, strict=False)
-        return Fitted(self.curve, best_epoch(self.curve, self.stopping.monitor), ended)
+        best = best_epoch(self.curve, self.stopping.monitor)
+        return Fitted(self.curve, best, ended, self.learner.micro_batch_size)
+
+    def _tell(self, ended: StoppedBy | None) -> None:
+        loss = self.curve[-1].validation_loss if self.curve else math.nan
+        self.ranks.told(goes_on=ended is None, loss=loss)
 
     def _epoch(self, epoch: int) -> None:
         started = time.monotonic()
@@ -93,6 +128,7 @@ class _Fitting:
             "curve": [asdict(record) for record in self.curve],
             "step": self.learner.step,
             "scaler": self.setting.precision.scaler.state_dict(),
+            "micro_batch_size": self.learner.passes.micro_batch_size,
         }
         checkpoint = Checkpoint(epoch, facts, self.learner.state(), self.best)
         self.checkpoints.save(checkpoint, best_is_new=is_best)
@@ -101,13 +137,9 @@ class _Fitting:
         checkpoint = self.checkpoints.latest()
         if checkpoint is None:
             return
-        facts = json.loads(json.dumps(checkpoint.facts))
-        self.learner.restore(checkpoint.tensors, facts["step"])
-        if facts["scaler"]:
-            self.setting.precision.scaler.load_state_dict(facts["scaler"])
-        for record in facts["curve"]:
-            self._see(EpochRecord(**record))
-            self.reporter.epoch(self.curve[-1])
+        for record in _restore(checkpoint, self.setting, self.learner):
+            self._see(record)
+            self.reporter.epoch(record)
         self.best = checkpoint.best
         self.reporter.log(f"Resumed after epoch {checkpoint.epoch}.", epoch=checkpoint.epoch)
 
@@ -121,6 +153,20 @@ class _Fitting:
             self.reporter.log(f"The head alone is trained until epoch {alone}, then the whole network.", epochs=alone)
         elif alone and epoch == alone + 1:
             self.reporter.log(f"From epoch {epoch} on the whole network is trained.", epoch=epoch)
+
+
+def _checkpoints(setting: Setting) -> Checkpoints:
+    return Checkpoints(setting.order.scratch / "checkpoint", identity(setting.order))
+
+
+def _restore(checkpoint: Checkpoint, setting: Setting, learner: Learner) -> list[EpochRecord]:
+    """Puts the learner back to where it was; the epochs so far."""
+    facts = json.loads(json.dumps(checkpoint.facts))
+    learner.restore(checkpoint.tensors, facts["step"])
+    learner.passes.limit(facts.get("micro_batch_size"))
+    if facts["scaler"]:
+        setting.precision.scaler.load_state_dict(facts["scaler"])
+    return [EpochRecord(**record) for record in facts["curve"]]
 
 
 def epoch_record(scores: dict[str, float | None], **others: Any) -> EpochRecord:

@@ -18,6 +18,7 @@ from worker.data.feature_cache import FeatureCache
 from worker.training.head_start import find_head_start, keep_head_start
 from worker.training.image_subject import ImageSubject, image_size
 from worker.training.order import TrialOrder
+from worker.training.ranks import synchronised
 from worker.training.reporting import Reporter
 
 
@@ -80,7 +81,7 @@ def _learned(
         cache = FeatureCache(trained, cut.frozen, cache=order.cache)
         try:
             activations = cache.stored(pixels, order.dataset_digest, tick=reporter.check)
-            return cut.rest, activations, partial(Tensor.contiguous, memory_format=memory_format(name))
+            return cut.rest, activations, partial(Tensor.contiguous, memory_format=memory_format(name, trained.device))
         except NoRoom:
             reporter.log("The cache has no room for what the frozen part makes of the images: each epoch computes it.")
     return network, pixels, trained.normalise
@@ -99,7 +100,7 @@ def _network(order: TrialOrder, classes: list[str]) -> TrainedNetwork:
     )
     if backbone.weights == "pretrained":
         load_pretrained(network, name, order.sources)
-    network = network.to(device=device, memory_format=memory_format(name))  # type: ignore[call-overload]
+    network = synchronised(network, order).to(device=device, memory_format=memory_format(name, device))  # type: ignore[call-overload]
     return TrainedNetwork(network, classes, name, size, device)
 
 

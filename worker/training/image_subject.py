@@ -56,7 +56,7 @@ class ImageSubject(BackboneSubject):
         on_gpu, on_pixels = self.device.type == "cuda", self.samples.dtype == torch.uint8
         transform = image_transform(self.order.spec.augmentation, image_size(self.order)) if on_pixels else None
         workers = min(self.order.threads, MOST_LOADERS) if on_gpu and on_pixels else 0
-        return Batches(self.samples, self.targets, transform=transform, loading=Loading(workers, pinned=on_gpu))
+        return Batches(self.samples, self.targets, transform=transform, loading=Loading(workers, pinned=workers > 0))
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Pixels, or what the frozen part made of them."""

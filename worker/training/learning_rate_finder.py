@@ -114,7 +114,8 @@ def _course(setting: Setting, reporter: Reporter, batches: list[BatchOrder], rat
         learner.schedule = Rates(setting, rates)
         setting.subject.prepare_training(spec.training.epochs)
         torch.manual_seed(epoch_seed(spec.seed, spec.training.epochs + 1))
-        for batch in learner.batches.make(batches):
+        for step, batch in enumerate(learner.batches.make(batches)):
+            learner.step = step  # also where the one before was skipped
             reporter.batch(1, 0.0)
             yield float(learner.learn(batch)[0]) / len(batch.targets)
 

@@ -44,6 +44,9 @@ class Objective(Protocol):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What training makes small, with all that regularises it: a scalar of [n, c] outputs on the device."""
 
+    def weight(self, targets: Tensor) -> float | Tensor:
+        """What `loss` is a mean by: the samples, or what they weigh by their classes."""
+
     def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Plain figures summed over a batch, float64 on the device: the loss; for classes also right answers."""
 

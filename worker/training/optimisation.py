@@ -46,11 +46,17 @@ def parameter_groups(
     ]
 
 
-def build_optimizer(groups: list[dict[str, Any]], spec: TrainingSpec) -> torch.optim.Optimizer:
-    """AdamW (decoupled decay), Adam (L2 in the gradient), or SGD with momentum 0.9; fused."""
+def build_optimizer(
+    groups: list[dict[str, Any]], spec: TrainingSpec, *, is_scaled: bool = False
+) -> torch.optim.Optimizer:
+    """AdamW (decoupled decay), Adam (L2 in the gradient), or SGD with momentum 0.9; fused.
+
+    Not so SGD whose losses are scaled (`is_scaled`): where the scale overflows in the first step, which is skipped,
+    torch 2.14's fused SGD goes on with a momentum that was never written.
+    """
     rate = settled(spec.learning_rate)
     if spec.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=True)
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=not is_scaled)
     kind = torch.optim.AdamW if spec.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=rate, fused=True)
 

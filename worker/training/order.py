@@ -41,6 +41,9 @@ class TrialOrder:
         to_beat: the best of the job's other trials; a trial that is worse writes nothing.
         upload_digest: by which the dataset's owner knows it; None where `archive` is the upload.
         draws: whether the trial draws its own pictures; those of a search are drawn once, of its winner.
+        micro_batch_size: the most samples of one pass, where memory is known to end.
+        rank, ranks: which of how many processes this one is, that train the network together, one on each device.
+        rendezvous: the file in which they meet, which none of an earlier attempt has used.
     """
 
     spec: JobSpec
@@ -55,6 +58,18 @@ class TrialOrder:
     to_beat: "ToBeat | None" = None
     upload_digest: str | None = None
     draws: bool = True
+    micro_batch_size: int | None = None
+    rank: int = 0
+    ranks: int = 1
+    rendezvous: Path | None = None
+
+
+class PassesTooLarge(Exception):
+    """Memory has run out on one of several ranks; all have to begin again with smaller passes."""
+
+    def __init__(self, reason: str, micro_batch_size: int) -> None:
+        super().__init__(reason)
+        self.micro_batch_size = micro_batch_size
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,8 @@ class TrialOutcome:
             may leave open among them.
         files: none of a trial that was beaten.
         device: for people, such as "CPU, 2 threads".
+        peak_memory_bytes: of the GPU's memory; on a CPU of the process's, mapped files included. Of rank 0.
+        micro_batch_size: the most samples of a pass on one device; None where no network is trained.
     """
 
     best_epoch: int
@@ -144,3 +161,5 @@ class TrialOutcome:
     device: str
     trained_with: dict[str, object]
     files: list[OutputFile]
+    peak_memory_bytes: int | None = None
+    micro_batch_size: int | None = None

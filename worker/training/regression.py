@@ -45,6 +45,10 @@ class Regression:
         """The mean squared error of standardised values."""
         return mse_loss(outputs[:, 0], ((targets - self.mean) / self.scale).to(outputs.dtype))
 
+    def weight(self, targets: Tensor) -> float:
+        """Samples."""
+        return float(len(targets))
+
     def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """[squared errors]."""
         return (self.values(outputs) - targets).square().sum()[None]

@@ -16,6 +16,7 @@ from worker.data.deals import Deal
 from worker.training.automatic import FINDER_FILE
 from worker.training.card import card_of
 from worker.training.fitting import Fitted
+from worker.training.memory import peak_memory_bytes
 from worker.training.objective import Objective, Scored
 from worker.training.order import OutputFile, TrialOrder, TrialOutcome
 from worker.training.pictures import draw_trial
@@ -65,6 +66,8 @@ def finish(results: Results, save: Callable[[Path], list[str]]) -> TrialOutcome:
         metrics=results.scored.metrics,
         classes=results.objective.classes,
         device=_device_name(results.order),
+        peak_memory_bytes=peak_memory_bytes(torch.device(results.order.device)),
+        micro_batch_size=fitted.micro_batch_size,
         trained_with=dict(results.trained_with),
         files=[] if is_beaten else _write(results, save),
     )
@@ -114,9 +117,10 @@ def _is_beaten(order: TrialOrder, scored: Scored) -> bool:
 
 
 def _device_name(order: TrialOrder) -> str:
+    name = f"CPU, {order.threads} thread{'s' if order.threads > 1 else ''}"
     if order.device != "cpu":
-        return torch.cuda.get_device_name(order.device)
-    return f"CPU, {order.threads} thread{'s' if order.threads > 1 else ''}"
+        name = torch.cuda.get_device_name(order.device)
+    return name if order.ranks == 1 else f"{order.ranks} x {name}"
 
 
 def _output(folder: Path, name: str) -> OutputFile:

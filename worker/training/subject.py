@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -51,11 +51,12 @@ class Subject(ABC):
     Attributes:
         learned: what is trained: a network, or what of it comes after its frozen part.
         head: the last layer of `learned`, or all of it; it trains at `learning_rate`, the rest at the backbone's.
+        evaluation_batch_size: smaller once memory has run out.
         targets: of every sample of the dataset: [n] int64 class indices, or [n] float64 values.
         device: where `learned` lies.
     """
 
-    evaluation_batch_size: ClassVar[int] = EVALUATION_BATCH
+    evaluation_batch_size: int = field(default=EVALUATION_BATCH, init=False)
 
     order: TrialOrder
     learned: nn.Module
@@ -73,9 +74,11 @@ class Subject(ABC):
 
     def evaluation_batches(self, indices: Sequence[int]) -> Iterator[Batch]:
         """The samples at `indices`, in that order, without augmentation."""
-        size = self.evaluation_batch_size
-        for start in range(0, len(indices), size):
+        start = 0
+        while start < len(indices):
+            size = self.evaluation_batch_size
             yield self.batch(indices[start : start + size])
+            start += size
 
     @abstractmethod
     def arguments(self, inputs: Any) -> Arguments:

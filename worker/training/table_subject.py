@@ -1,9 +1,9 @@
 """Tables for the `mlp`: encoded once, by what the train split has taught."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from worker.estimators.network import Network, TableNetwork, build_mlp
 from worker.estimators.predictors import Floats
 from worker.estimators.table_files import save_table
 from worker.training.order import TrialOrder
+from worker.training.ranks import synchronised
 from worker.training.regression import Regression
 from worker.training.subject import Arguments, Description, Subject, optimisation_facts
 from worker.training.table_data import TableData, columns_in_words, estimator_of, rows_of
@@ -33,7 +34,7 @@ class TableSubject(Subject):
         values: how its outputs become values, in a regression.
     """
 
-    evaluation_batch_size: ClassVar[int] = 4096
+    evaluation_batch_size: int = field(default=4096, init=False)
 
     network: TableNetwork
     data: TableData
@@ -108,7 +109,7 @@ def table_subject(order: TrialOrder, data: TableData, values: Regression) -> Tab
     encoding = Encoding.fit(data.train, standardise=True, one_hot=False)
     encoded = encoding.encode(data.table)
     torch.manual_seed(epoch_seed(order.spec.seed, 0))
-    network = build_mlp(encoding, _mlp(order), len(data.classes) or 1).to(device)
+    network = synchronised(build_mlp(encoding, _mlp(order), len(data.classes) or 1), order).to(device)
     rows = torch.from_numpy(encoded.astype(np.float32))
     return TableSubject(
         order=order,

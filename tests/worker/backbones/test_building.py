@@ -17,6 +17,7 @@ from worker.backbones.parts import (
     freeze_all_but,
     head_of,
     is_decayed,
+    memory_format,
     trainable_modules,
     without_inplace,
 )
@@ -150,3 +151,11 @@ def test_simple_nn_is_as_documented() -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UnknownBackbone):
         build_network("resnet19", classes=2, dropout=0.0, image_size=64)
+
+
+def test_gpus_have_channels_last_for_whatever_convolves() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    for name in IMAGES:
+        convolves = CATALOGUE[name].architecture == "cnn"
+        assert (memory_format(name, gpu) == torch.channels_last) == convolves
+        assert (memory_format(name, cpu) == torch.channels_last) == CATALOGUE[name].channels_last

@@ -1,10 +1,12 @@
 import itertools
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from service.specs.augmentation import Augmentation
-from worker.data.batches import Batches, BatchOrder, Loading, epoch_seed, shuffled
+from worker.data.batches import Batch, Batches, BatchOrder, Loading, epoch_seed, shuffled
+from worker.data.prefetching import one_ahead, prefetched
 from worker.data.transforms import image_transform
 
 
@@ -53,3 +55,29 @@ def test_worker_processes_make_the_same_batches(epochs: int) -> None:
         for own, theirs in zip(here.make(orders), there.make(orders), strict=True):
             assert torch.equal(own.inputs, theirs.inputs)
             assert torch.equal(own.targets, theirs.targets)
+
+
+def test_the_next_batch_is_begun_before_this_one_is_used() -> None:
+    told: list[str] = []
+
+    def asked() -> Iterator[int]:
+        for number in range(3):
+            told.append(f"made {number}")
+            yield number
+
+    for number in one_ahead(asked(), lambda one: told.append(f"begun {one}") or one):  # type: ignore[func-returns-value]
+        told.append(f"used {number}")
+    assert told == [
+        *("made 0", "begun 0", "made 1", "begun 1", "used 0"),
+        *("made 2", "begun 2", "used 1", "used 2"),
+    ]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_batches_come_to_the_gpu_as_they_are() -> None:
+    made = [Batch((torch.randn(8, 3), torch.arange(8)), torch.full((8,), number)) for number in range(20)]
+    for ours, theirs in zip(made, prefetched(made, torch.device("cuda:0")), strict=True):
+        assert theirs.targets.device.type == "cuda"
+        assert torch.equal(ours.targets, theirs.targets.cpu())
+        assert all(torch.equal(mine, its.cpu()) for mine, its in zip(ours.inputs, theirs.inputs, strict=True))

@@ -10,11 +10,12 @@ from tests.nudges import Recorded
 from tests.rows import add_job, add_project
 from worker.runtime.claims import _begin, claim_trial, remove_old_scratch
 from worker.runtime.context import Runtime
-from worker.runtime.devices import visible_devices
+from worker.runtime.devices import Device, Devices, visible_devices
 
 
 def make_runtime(store: Store, data_dir: Path) -> Runtime:
-    return Runtime(Settings(data_dir=data_dir), store, Recorded(), ("train",), "tester")
+    devices = Devices([Device("cpu", "", 1)] * 3)
+    return Runtime(Settings(data_dir=data_dir), store, Recorded(), ("train",), "tester", devices=devices)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +42,13 @@ def test_a_claim_starts_the_job_once(store: Store, tmp_path: Path) -> None:
     project = add_project(store)
     job_id, (trial_id,) = add_job(store, project)
     runtime = make_runtime(store, tmp_path)
-    lease = claim_trial(runtime)
-    assert lease is not None
+    claimed = claim_trial(runtime)
+    assert claimed is not None
     with store.work() as work:
         job = work.jobs.find(project, job_id)
         assert job is not None
         started = job.started_at
-        work.trials.leases.release(lease)
+        work.trials.leases.release(claimed.lease)
     assert claim_trial(runtime) is not None
     with store.read() as work:
         job = work.jobs.find(project, job_id)

@@ -25,6 +25,7 @@ from tests.rows import add_dataset, add_job, add_project
 from worker.runtime.advance import advance
 from worker.runtime.claims import _begin, claim_trial
 from worker.runtime.context import Runtime
+from worker.runtime.devices import Device, Devices
 
 ROUNDS = 6
 Outcome = type[Exception] | None
@@ -123,7 +124,7 @@ def test_cancel_against_start(store: Store, tmp_path: Path) -> None:
         else:
             assert (state, told, trials) == ("cancelling", ["queued", "running", "cancelling"], ["running"])
             with store.work() as work:
-                work.trials.leases.finish(leases[0], "cancelled")
+                work.trials.leases.finish(leases[0].lease, "cancelled")
                 advance(work, job_id)
 
 
@@ -154,7 +155,7 @@ def test_delete_against_start(store: Store, tmp_path: Path) -> None:
         )
         assert (deleted, claimed) == (Conflict, None)
         with store.work() as work:
-            work.trials.leases.finish(leases[0], "failed")
+            work.trials.leases.finish(leases[0].lease, "failed")
             advance(work, job_id)
         assert at_once(*[in_work(store, jobs.delete, project, job_id)] * 2).count(None) == 1
 
@@ -179,7 +180,8 @@ def test_a_dataset_that_is_deleted_while_a_job_is_submitted(store: Store) -> Non
 
 
 def make_runtime(store: Store, data_dir: Path) -> Runtime:
-    return Runtime(Settings(data_dir=data_dir), store, Recorded(), ("train",), "tester")
+    devices = Devices([Device("cpu", "", 1)] * ROUNDS)
+    return Runtime(Settings(data_dir=data_dir), store, Recorded(), ("train",), "tester", devices=devices)
 
 
 def started(store: Store) -> Any:

@@ -69,3 +69,10 @@ def text_order(folder: Path, job: JobSpec, *, scratch: str = "scratch", **more: 
         sources=WeightSources(folder),
         **more,
     )
+
+
+def without_dropout(backbone: Path) -> None:
+    """Takes the dropout out of the body of a written BERT."""
+    config = backbone / "config.json"
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config.write_text(json.dumps(json.loads(config.read_text()) | still))
