@@ -83,7 +83,7 @@ def look(store: Store, project_id: str) -> None:
         models.page(work, project_id, PAGE)
         work.jobs.queued(project_id)
         work.predictions.pending(project_id)
-        work.trials.waiting()
+        work.trials.devices_wanted(4)
         work.trials.leases.tally()
 
 

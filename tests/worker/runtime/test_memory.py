@@ -16,7 +16,7 @@ from tests.worker.runtime import children
 from tests.worker.runtime.test_validations import TABLE, add, claim
 from worker.runtime.claims import claim_trial
 from worker.runtime.context import Runtime
-from worker.runtime.devices import Device
+from worker.runtime.devices import Device, Devices
 from worker.runtime.memory import MemoryLimits, available_memory, memory_limits
 from worker.runtime.trials import TrialRun
 from worker.runtime.validations import ValidationRun
@@ -78,7 +78,7 @@ def test_a_cgroup_narrows_the_machine(groups: str, files: dict[str, str], expect
 
 def make_runtime(store: Store, data_dir: Path, **more: Any) -> Runtime:
     chosen = Settings(data_dir=data_dir, heartbeat_seconds=0.1, cancel_grace_seconds=2.0, **more)
-    return Runtime(chosen, store, Recorded(), ("train", "control"), "tester")
+    return Runtime(chosen, store, Recorded(), ("train", "control"), "tester", devices=Devices([CPU]))
 
 
 def test_s40_nobody_has_to_set_a_limit(sqlite_store: Store, tmp_path: Path) -> None:
@@ -105,9 +105,10 @@ def test_s40_who_eats_too_much_fails_and_the_next_one_is_done(sqlite_store: Stor
     ValidationRun(runtime, claim(runtime)).run()
     jobs = [submit(sqlite_store, datasets[1]) for _ in range(3)]
     for more in ({"work": children.eat_memory}, {"work": children.eat_its_scratch}, {}):
-        lease = claim_trial(runtime)
-        assert lease is not None
-        TrialRun(runtime, lease, CPU, **more).run()
+        claimed = claim_trial(runtime)
+        assert claimed is not None
+        TrialRun(runtime, claimed.lease, claimed.devices, **more).run()
+        runtime.devices.give(claimed.devices)
     with sqlite_store.read() as work:
         rows = [work.session.get_one(DatasetRow, row_id) for row_id in datasets]
         rows += [work.session.get_one(JobRow, row_id) for row_id in jobs]
