@@ -36,7 +36,8 @@ class Ranks:
         if not endings:
             return said
         if all(isinstance(ending, Crashed) for ending in endings):  # the others' loss may be why
-            connection.wait([child.process.sentinel for child in live if child.is_alive()], SECONDS_TO_DIE)
+            silent = [child for rank, child in enumerate(self.children) if rank not in self._through]
+            connection.wait([child.process.sentinel for child in silent], SECONDS_TO_DIE)
         more, others = self._heard()
         return [*said, *more, min(self._deaths() + endings + others, key=lambda one: TELLING.index(type(one)))]
 

@@ -61,7 +61,7 @@ class Passes:
     def run(self, arguments: Arguments, targets: Tensor, whole: Whole) -> Tensor:
         """The objective's sums over this rank's share of a batch, float64; the gradients are those of the whole batch.
 
-        A rank without a share gives one sample, which counts for nothing.
+        Samples beyond the rank's share (`Ranks.share`) count for nothing.
 
         Raises:
             ResourceExhausted: not even the smallest pass fits.
@@ -79,20 +79,24 @@ class Passes:
         count, share = self._count(whole.samples), self.ranks.share_of(whole.samples)
         first = tuple(tensor[:1] for tensor in (*arguments, targets))
         sums = torch.zeros(1, dtype=torch.float64, device=self.setting.device)
+        done = 0
         for number, part in enumerate(in_parts((*arguments, targets), count), start=1):
-            is_idle = share == 0 or len(part[-1]) == 0  # ranks pass equally often
-            *some, truth = first if is_idle else part
-            factor = 0.0 if is_idle else self.setting.objective.weight(truth) / whole.weight * self.ranks.size
+            *some, truth = part if len(part[-1]) else first  # ranks pass equally often
+            counting = max(0, min(len(truth), share - done))
+            done += len(part[-1])
+            truth = truth[: counting or None]
+            factor = self.setting.objective.weight(truth) / whole.weight * self.ranks.size if counting else 0.0
             with self.ranks.quiet(self._network, number < count):
                 outputs = self._pass(tuple(some), truth, factor)
             with torch.no_grad():
-                sums = sums + self.setting.objective.sums(outputs, truth) * (not is_idle)
+                sums = sums + self.setting.objective.sums(outputs, truth) * bool(counting)
         return sums
 
     def _pass(self, arguments: Arguments, targets: Tensor, factor: float | Tensor) -> Tensor:
+        """Outputs of the first samples, which have `targets`."""
         setting = self.setting
         with setting.precision.autocast():
-            outputs: Tensor = self._network(*arguments).float()
+            outputs: Tensor = self._network(*arguments).float()[: len(targets)]
             loss = setting.objective.loss(outputs, targets) * factor
         setting.precision.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return outputs.detach()

@@ -21,6 +21,7 @@ from worker.data.batches import BatchOrder
 from worker.training.order import TrialOrder
 
 Network = TypeVar("Network", bound=nn.Module)
+FEWEST = 2
 PATIENCE = timedelta(days=8)
 """Longer than any job: who waits in vain is ended by the supervisor, which hears nothing of the trial any more."""
 
@@ -43,10 +44,16 @@ class Ranks:
         return len(range(self.rank, samples, self.size))
 
     def share(self, order: BatchOrder) -> BatchOrder:
-        """The rank's part of a batch, with random changes of its own; one sample where there is none for it."""
+        """The rank's part of a batch, with random changes of its own.
+
+        Batch norm cannot train on a single sample: where there are fewer than two for it, others of the batch follow,
+        which are to count for nothing.
+        """
         if self.size == 1:
             return order
-        indices = order.indices[self.rank :: self.size] or order.indices[:1]
+        mine = order.indices[self.rank :: self.size]
+        others = [index for place, index in enumerate(order.indices) if place % self.size != self.rank]
+        indices = mine if len(mine) >= FEWEST else [*mine, *others][:FEWEST]
         return replace(order, indices=indices, seed=order.seed + self.rank)
 
     def summing(self, network: nn.Module) -> nn.Module:

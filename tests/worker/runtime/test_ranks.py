@@ -16,12 +16,14 @@ from tests.worker.runtime.test_supervision import WATCH
 from tests.worker.training.orders import order, run, spec
 from tests.worker.training.table_orders import table_order
 from tests.worker.training.text_orders import text_order, text_spec, without_dropout
+from worker.data.batches import BatchOrder
 from worker.runtime.children import start_fork_server
 from worker.runtime.devices import Device
 from worker.runtime.messages import Again, Crashed, Done, Ending, Failed, GaveUp, Report
 from worker.runtime.ranks import Ranks, start_ranks
 from worker.runtime.supervision import Supervisor, Wish
 from worker.training.order import TrialOrder
+from worker.training.ranks import Ranks as Share
 
 TWO = [Device("cpu", "", 1)] * 2
 FROZEN = {"batch_norm": "frozen", "dropout": 0.0}
@@ -72,6 +74,12 @@ TRIALS: dict[str, Callable[[Path, str], TrialOrder]] = {
 }
 
 
+def normed(folder: Path, scratch: str) -> TrialOrder:
+    """Batches of 4, the last of 3: a share of one sample, which batch norm cannot train on, is filled up."""
+    training = {"epochs": 2, "batch_size": 4}
+    return table_order(folder / "normed", MLP | {"batch_norm": True}, rows=50, scratch=scratch, training=training)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _torch_is_there() -> Iterator[None]:
     """A fork server that has torch, as a worker's, so that children need not import it; for these tests alone."""
@@ -86,11 +94,12 @@ def _torch_is_there() -> Iterator[None]:
 def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """What two ranks make of every trial."""
     folder = tmp_path_factory.mktemp("ranks")
+    trials = {**TRIALS, "normed": normed}
     ending = supervise(
-        work.train_in_turn, Several([make(folder, f"{name}-two") for name, make in TRIALS.items()], folder)
+        work.train_in_turn, Several([make(folder, f"{name}-two") for name, make in trials.items()], folder)
     )
     assert isinstance(ending, Done), ending
-    return folder, dict(zip(TRIALS, ending.result, strict=True))
+    return folder, dict(zip(trials, ending.result, strict=True))
 
 
 @pytest.mark.parametrize("name", TRIALS)
@@ -108,6 +117,24 @@ def test_two_ranks_train_as_one_process_does(together: tuple[Path, dict[str, Any
     for key, value in expected.items():
         torch.testing.assert_close(published[key], value, rtol=1e-3, atol=1e-5)
     assert (outcome.device, alone.device) == ("2 x CPU, 1 thread", "CPU, 1 thread")
+
+
+def test_shares_of_one_sample_do_not_break_batch_norm(together: tuple[Path, dict[str, Any]]) -> None:
+    """On CPUs each share is normalised by itself, so that the course is another, to as good an end."""
+    folder, results = together
+    outcome, epochs = results["normed"]
+    alone, _ = run(normed(folder, "normed-one"))
+    assert len(epochs) == 2
+    assert outcome.metrics["test"]["loss"] == pytest.approx(alone.metrics["test"]["loss"], rel=0.3)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("samples", "shares"), [(5, [[0, 2, 4], [1, 3]]), (3, [[0, 2], [1, 0]]), (1, [[0], [0]])])
+def test_shares_of_a_batch(samples: int, shares: list[list[int]]) -> None:
+    ranks = [Share(rank, 2) for rank in range(2)]
+    order = BatchOrder(list(range(samples)), 7)
+    assert [rank.share(order).indices for rank in ranks] == shares
+    assert sum(rank.share_of(samples) for rank in ranks) == samples
+    assert len({rank.share(order).seed for rank in ranks}) == 2
 
 
 def test_ranks_begin_again_with_passes_that_fit(together: tuple[Path, dict[str, Any]]) -> None:
