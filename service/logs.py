@@ -1,6 +1,7 @@
 """Logs of a process: lines for people, or one JSON object a line, with the ids of what it was at.
 
-What clients send stays out of them: requests are named by their route, never by their path or query.
+What clients send stays out of them: requests are named by their route, never by their path or query, and errors by
+their kind (`service.traces`).
 """
 
 import json
@@ -10,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
+
+from service.traces import trace_of
 
 Format = Literal["text", "json"]
 TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -36,7 +39,15 @@ def log_ids(**ids: str | int) -> Iterator[None]:
         _ids.reset(token)
 
 
-class JsonLines(logging.Formatter):
+class Lines(logging.Formatter):
+    """A line for people, and the trace of an error below it."""
+
+    def formatException(self, ei: Any) -> str:
+        """The trace, with what may be told of it."""
+        return trace_of(ei[1])
+
+
+class JsonLines(Lines):
     """One object a line: `at`, `level`, `logger`, `message`, the ids, and of errors `error`, their trace."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -57,7 +68,7 @@ class JsonLines(logging.Formatter):
 def set_up_logging(log_format: Format) -> None:
     """Replaces whatever handlers there are; a program calls it once, at its start."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(TEXT))
+    handler.setFormatter(JsonLines() if log_format == "json" else Lines(TEXT))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
