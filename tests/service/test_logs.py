@@ -10,8 +10,7 @@ import pytest
 import uvicorn
 from sqlalchemy.exc import DataError, IntegrityError
 
-from service.logs import ACCESS, UVICORN, JsonLines, current_ids, log_ids, set_up_logging
-from service.traces import trace_of
+from service.logs import ACCESS, UVICORN, JsonLines, current_ids, log_ids, set_up_logging, trace_of
 
 
 def line(message: str, **extra: object) -> dict[str, object]:
