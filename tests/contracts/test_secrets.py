@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.logs import Lines
 from service.settings import Settings
 from service.store import Store
 from tests.contracts.conftest import Api, problem
@@ -75,7 +76,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     caplog.set_level(logging.DEBUG)
 
     def text() -> str:
-        formatter = logging.Formatter("%(name)s %(message)s")
+        formatter = Lines("%(name)s %(message)s")
         ours = [record for record in caplog.records if not record.name.startswith(("httpx", "asyncio"))]
         return "\n".join(formatter.format(record) for record in ours)
 
@@ -128,7 +129,9 @@ def test_s11_failures_are_logged_without_what_was_sent(
     spec = job_spec(api.ours.ids["dataset_id"], name=CANARY)
     headers = {"Idempotency-Key": CANARY}
     monkeypatch.setitem(api.client.app.state._state, "nudges", Broken())  # type: ignore[attr-defined]
-    problem(api.call("POST", "/v1/jobs", json=spec, headers=headers), 500, "internal")
+    answers = [api.call("POST", "/v1/jobs", json=spec, headers=headers), api.upload(pets.plain(), name=f"{CANARY}.zip")]
+    for answer in answers:
+        problem(answer, 500, "internal")
     with api.store.work() as work:
         work.session.connection().exec_driver_sql("DROP TABLE events")
     # SQLite tells of a table that is not there as it tells of a database that is not there.
@@ -136,8 +139,11 @@ def test_s11_failures_are_logged_without_what_was_sent(
     problem(api.call("POST", "/v1/jobs", json=spec), *told)
     with api.store.work() as work:
         work.session.connection().exec_driver_sql("ALTER TABLE jobs RENAME COLUMN name TO title")
-    problem(api.call("POST", "/v1/jobs", json=spec), *told)
+    answers += [api.call("POST", "/v1/jobs", json=spec), api.call("GET", f"/v1/jobs?name={CANARY}", headers=headers)]
+    for answer in answers[2:]:
+        problem(answer, *told)
     assert "INSERT INTO jobs" in logged()
+    assert not [answer for answer in answers if CANARY in answer.text + str(answer.headers)]
     assert CANARY not in logged()
 
 

@@ -8,8 +8,9 @@ from contextvars import copy_context
 
 import pytest
 import uvicorn
+from sqlalchemy.exc import DataError, IntegrityError
 
-from service.logs import ACCESS, UVICORN, JsonLines, current_ids, log_ids, set_up_logging
+from service.logs import ACCESS, UVICORN, JsonLines, current_ids, log_ids, set_up_logging, trace_of
 
 
 def line(message: str, **extra: object) -> dict[str, object]:
@@ -40,7 +41,47 @@ def test_an_error_brings_its_trace_along() -> None:
     except KeyError as error:
         told = line("failed: %s", exc_info=(type(error), error, error.__traceback__))
     assert "test_logs.py" in str(told["error"])
-    assert str(told["error"]).endswith("KeyError: 'missing'")
+    assert str(told["error"]).endswith("\nKeyError"), "the key may be a client's"
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> str:
+    def fail() -> None:
+        try:
+            if cause is not None:
+                raise cause
+        finally:
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        fail()
+    return trace_of(caught.value)
+
+
+class Said(Exception):
+    """As psycopg says that a name is taken."""
+
+    def __str__(self) -> str:
+        return 'duplicate key value violates unique constraint "uq"\nDETAIL:  Key (name)=(c4n4ry) already exists.'
+
+
+def test_s11_traces_quote_nobody() -> None:
+    """What may hold a client's words is told by its kind; what the system or the database says is told."""
+    statement, values = "INSERT INTO jobs", {"name": "c4n4ry"}
+    taken = IntegrityError(statement, values, Said(), hide_parameters=True)
+    wrong = DataError(statement, values, Exception("invalid input syntax: c4n4ry"), hide_parameters=True)
+    told = {
+        raised(ValueError("could not convert string to float: 'c4n4ry'")): "ValueError",
+        raised(KeyError("c4n4ry"), ValueError("c4n4ry")): "During handling of the above exception",
+        raised(OSError(28, "No space left on device")): "OSError: [Errno 28] No space left on device",
+        raised(RuntimeError("CUDA error")): "RuntimeError: CUDA error",
+        raised(taken): 'IntegrityError: duplicate key value violates unique constraint "uq" [SQL: INSERT INTO jobs]',
+        raised(wrong): "DataError: [SQL: INSERT INTO jobs]",
+        raised(ExceptionGroup("c4n4ry", [ValueError("c4n4ry")])): "ExceptionGroup",
+    }
+    for trace, words in told.items():
+        assert "c4n4ry" not in trace
+        assert words in trace
+        assert "test_logs.py" in trace
 
 
 def test_ids_stay_with_their_request() -> None:

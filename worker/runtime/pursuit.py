@@ -118,7 +118,7 @@ def _in_child(runtime: Runtime, job_id: str, work: Any, order: SearchOrder) -> E
     child = start_child(work, Order(order, {"CUDA_VISIBLE_DEVICES": ""}))
     ending = Supervisor(child, watch, beat=beat, record=lambda _: None, wish=wish).run()
     if not isinstance(ending, Done):
-        log.warning("%s ended with %s", work.__name__, ending)
+        log.warning("%s ended with %s", work.__name__, type(ending).__name__)
     return ending
 
 

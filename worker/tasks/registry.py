@@ -88,12 +88,15 @@ def take_all(runtime: Runtime, claim: Callable[[], Taken | None], run: Callable[
             run(taken)
             runtime.nudges.announce()
     except SQLAlchemyError as error:
-        log.warning("round ended, the sweeper will nudge again: %s", error, exc_info=error)
+        log.warning("round ended, the sweeper will nudge again: %s", type(error).__name__, exc_info=error)
 
 
 def _bind(celery: Celery, name: str, work: Callable[[], Any]) -> None:
     def task() -> None:
-        work()
+        try:
+            work()
+        except Exception:
+            log.exception("%s failed", name)  # Celery would write the error's message, whatever that quotes
 
     celery.task(name=name)(task)
 
