@@ -42,7 +42,7 @@ from service.settings import Settings
 from service.store import Store
 from service.sweeper import Sweeper
 from service.traffic import Traffic
-from service.waiting import Announcements
+from service.waiting import Announcements, States
 
 log = logging.getLogger(__name__)
 FEATURES = (datasets.router, backbones.router, jobs.router, events.router, models.router, models.aliases_router,
@@ -73,7 +73,7 @@ def create_app(settings: Settings, store: Store, nudges: Nudges) -> FastAPI:
     app = FastAPI(title="Tunelens", version="1", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
     app.state.settings, app.state.store, app.state.nudges = settings, store, nudges
     app.state.announcements, app.state.traffic = announcements, Traffic()
-    app.state.watch = Watch(store, announcements)
+    app.state.watch, app.state.states = Watch(store, announcements), States(store, announcements)
     app.state.rates = Rates(settings.rate_requests, settings.rate_window_seconds, time.monotonic)
     app.state.streams = Slots(settings.max_streams)
     install_handlers(app)

@@ -15,7 +15,7 @@ from service.routing import known_caller
 from service.settings import Settings
 from service.store import Store, UnitOfWork
 from service.store.pages import PageQuery
-from service.waiting import LAST_POLL_SECONDS, POLL_GROWTH, Announcements
+from service.waiting import States
 
 T = TypeVar("T")
 MAX_WAIT_SECONDS = 60.0
@@ -57,7 +57,7 @@ class Desk:
 
     def __init__(self, request: Request, prefer: str | None) -> None:
         self._store: Store = request.app.state.store
-        self._announcements: Announcements = request.app.state.announcements
+        self._states: States = request.app.state.states
         self._asked = parse_wait(prefer)
 
     async def run(self, action: Callable[..., T], *args: Any) -> T:
@@ -67,14 +67,11 @@ class Desk:
     async def settled(self, read: Callable[..., S], *args: Any, default_seconds: float = 0.0) -> S:
         """`read(work, *args)` once its `state` is settled or the wait is over; the last of `args` is its id."""
         seconds = default_seconds if self._asked is None else self._asked
-        poll = self._announcements.first_poll_seconds
         until = anyio.current_time() + seconds
         resource = await run_in_threadpool(self._reading, read, args)
         while resource.state not in SETTLED and (left := until - anyio.current_time()) > 0:
-            await self._announcements.wait(min(poll, left))
-            poll = min(poll * POLL_GROWTH, LAST_POLL_SECONDS)
-            if await run_in_threadpool(self._store.state_of, args[-1]) != resource.state:
-                resource = await run_in_threadpool(self._reading, read, args)
+            await self._states.changed(args[-1], resource.state, left)
+            resource = await run_in_threadpool(self._reading, read, args)
         return resource
 
     def _in_work(self, action: Callable[..., T], args: tuple[Any, ...]) -> T:

@@ -93,6 +93,7 @@ def under_streams(running: Deployed, *, streams: int) -> dict[str, Any]:
     alone = latencies(running, CLIENTS_BESIDE, asked=ASKED_BESIDE, submitted=ASKED_BESIDE)
     settle()
     at_rest = _cost(running, lambda: time.sleep(SECONDS / 3))
+    waiting = _with_waiters(running, [jobs[number % len(jobs)] for number in range(streams)])
     followed = [jobs[number % len(jobs)] for number in range(streams)]
     listeners, trainer = Listeners(running), Trainer(running, jobs)
     listeners.start(followed)
@@ -118,10 +119,36 @@ def under_streams(running: Deployed, *, streams: int) -> dict[str, Any]:
         "streams_with_all_events": _complete(running, followed, listeners),
         "arrival": milliseconds(_delays(trainer, followed, listeners, until=before_others)),
         "without_streams": {**at_rest, **alone},
+        "with_as_many_who_wait": waiting,
         "with_streams_at_rest": quiet,
         "with_streams_and_events": busy,
         "beside_streams": beside,
     }
+
+
+def _with_waiters(running: Deployed, job_ids: list[str]) -> dict[str, float]:
+    """Costs while somebody waits for the end of each of the jobs (`Prefer: wait`), in vain."""
+
+    async def wait_all() -> None:
+        await asyncio.gather(*(_wait_for(running, job_id) for job_id in job_ids))
+
+    waiting = threading.Thread(target=lambda: asyncio.run(wait_all()))
+    waiting.start()
+    settle()
+    cost = _cost(running, lambda: time.sleep(SECONDS / 3))
+    waiting.join()
+    settle()
+    return cost
+
+
+async def _wait_for(running: Deployed, job_id: str) -> None:
+    reading, writing = await asyncio.open_connection("127.0.0.1", running.port)
+    request = f"GET /v1/jobs/{job_id} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+    writing.write(f"{request}Connection: close\r\nPrefer: wait={int(SECONDS * 0.6)}\r\n\r\n".encode())
+    answer = await reading.read()
+    if not answer.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(answer[:200].decode())
+    writing.close()
 
 
 def _cost(running: Deployed, during: Callable[[], None]) -> dict[str, float]:

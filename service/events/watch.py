@@ -5,26 +5,22 @@ the same job; one that cannot keep up reads by itself again.
 """
 
 import asyncio
-import logging
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from service.events.schemas import EventRead
 from service.store import Store, UnitOfWork
 from service.store.jobs import TERMINAL, Standing
-from service.waiting import Announcements
+from service.waiting import Announcements, Lookout
 
-log = logging.getLogger(__name__)
 PAGE = 200
 KEPT = 256
 """Events of a job that are kept for who follows it."""
 FIRST_POLL_SECONDS = 0.05
-LAST_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,24 +70,25 @@ class Followed:
         self.change = asyncio.Event()
 
 
-class Watch:
-    """Looks with back-off, and at once when somebody rings, for as long as anything is followed."""
+class Watch(Lookout):
+    """Looks for as long as anything is followed."""
+
+    first_poll_seconds = FIRST_POLL_SECONDS
+    growth = 1.5
 
     def __init__(self, store: Store, announcements: Announcements) -> None:
+        super().__init__(announcements)
         self._store = store
-        self._announcements = announcements
         self._followed: dict[str, Followed] = {}
         self._dead_keys: set[str] = set()
         self._closed = False
-        self._task: asyncio.Task[None] | None = None
 
     @contextmanager
     def follow(self, job_id: str, key_id: str, seq: int) -> Iterator[Followed]:
         """A job, until the block ends; `seq` is the last event that the caller has read."""
         followed = self._followed.setdefault(job_id, Followed(seq))
         followed.keys[key_id] += 1
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._look_on())
+        self.look_soon()
         try:
             yield followed
         finally:
@@ -109,21 +106,17 @@ class Watch:
         for followed in self._followed.values():
             followed.wake()
 
-    async def _look_on(self) -> None:
-        poll = FIRST_POLL_SECONDS
-        while self._followed and not self._closed:
-            ring = self._announcements.next_ring
-            seqs = {job_id: followed.seq for job_id, followed in self._followed.items()}
-            keys = {key for followed in self._followed.values() for key in +followed.keys}
-            try:
-                seen = await run_in_threadpool(self._look, seqs, keys)
-            except SQLAlchemyError as error:
-                log.warning("streams wait for the database: %s", type(error).__name__)
-            else:
-                self._tell(seen, seqs, keys)
-                poll = FIRST_POLL_SECONDS if seen.news else poll
-            await self._announcements.wait(poll, ring)
-            poll = min(poll * 1.5, LAST_POLL_SECONDS)
+    def is_wanted(self) -> bool:
+        """Whether anything is followed."""
+        return bool(self._followed) and not self._closed
+
+    async def look(self) -> bool:
+        """Tells followers what is new of their jobs, and that their keys or jobs are no more."""
+        seqs = {job_id: followed.seq for job_id, followed in self._followed.items()}
+        keys = {key for followed in self._followed.values() for key in +followed.keys}
+        seen = await run_in_threadpool(self._look, seqs, keys)
+        self._tell(seen, seqs, keys)
+        return bool(seen.news)
 
     def _look(self, seqs: dict[str, int], keys: set[str]) -> Seen:
         with self._store.read() as work:

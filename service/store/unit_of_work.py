@@ -1,7 +1,7 @@
 """The store: opens units of work. One unit of work commits; nothing else calls commit."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -139,11 +139,18 @@ class Store:
         with Session(self._reading, expire_on_commit=False) as session:
             yield UnitOfWork(session, self.artifacts)
 
-    def state_of(self, row_id: str) -> str | None:
-        """The state of any resource that has one, by its id; None when it is gone. Cheap: for waiting."""
-        table = STATEFUL[row_id.partition("_")[0]].__table__
+    def states_of(self, row_ids: Iterable[str]) -> dict[str, str]:
+        """The states of any resources that have one and are there, by id: one query for each kind. For waiting."""
+        by_kind: dict[str, list[str]] = {}
+        for row_id in row_ids:
+            by_kind.setdefault(row_id.partition("_")[0], []).append(row_id)
+        found: dict[str, str] = {}
         with self._reading.connect() as connection:
-            return connection.execute(select(table.c.state).where(table.c.id == row_id)).scalar_one_or_none()
+            for kind, ids in by_kind.items():
+                table = STATEFUL[kind].__table__
+                rows = connection.execute(select(table.c.id, table.c.state).where(table.c.id.in_(ids)))
+                found.update((row_id, state) for row_id, state in rows)
+        return found
 
     def forget(self, abandoned: list[Artifact]) -> None:
         """Removes abandoned bytes for good, with the rows that were deleted before."""

@@ -1,12 +1,13 @@
 """`Prefer: wait` (RFC 7240) on what has a state."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Timer
 
 import pytest
 from sqlalchemy import update
 
-from service.events import watch
+from service.events.watch import Watch
 from service.queue import CeleryNudges
 from service.store.tables import JobRow
 from tests.contracts.conftest import Api
@@ -32,8 +33,7 @@ def test_a_trial_can_be_waited_for(make_api: Callable[..., Api]) -> None:
 
 def test_a_stream_is_woken_by_news(make_api: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
     """It would look again after an hour; the bell has it look now."""
-    monkeypatch.setattr(watch, "FIRST_POLL_SECONDS", 3600.0)
-    monkeypatch.setattr(watch, "LAST_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(Watch, "first_poll_seconds", 3600.0)
     api = make_api()
     job_id = api.ours.ids["job_id"]
     with api.store.work() as work:
@@ -51,3 +51,28 @@ def test_a_stream_is_woken_by_news(make_api: Callable[..., Api], monkeypatch: py
     ended.join()
     assert answer.text.count("event: state") == 3
     assert '"state":"succeeded"' in answer.text
+
+
+def test_a_stream_that_waits_for_far_events_takes_nothing_from_others(make_api: Callable[..., Api]) -> None:
+    """Both follow one job; what the one has not asked for, the other gets."""
+    api = make_api()
+    job_id = api.ours.ids["job_id"]
+    with api.store.work() as work:
+        work.session.execute(update(JobRow).where(JobRow.id == job_id).values(state="running"))
+    path, headers = f"/v1/jobs/{job_id}/events", {"Accept": "text/event-stream"}
+
+    def end() -> None:
+        with api.store.work() as work:
+            work.events.append(job_id, "log", "almost")
+            assert work.jobs.move(job_id, "succeeded")
+
+    ended = Timer(0.4, end)
+    with ThreadPoolExecutor(2) as pool:
+        far = pool.submit(api.call, "GET", f"{path}?after=1000", headers=headers)
+        near = pool.submit(api.call, "GET", path, headers=headers)
+        ended.start()
+        ended.join()
+        assert far.result(30).text == ""
+        numbers = [line for line in near.result(30).text.splitlines() if line.startswith("id: ")]
+    assert numbers == [f"id: {number}" for number in range(1, len(numbers) + 1)]
+    assert len(numbers) == 4
