@@ -145,8 +145,8 @@ def test_a_refusal_is_told_and_not_tried_again(sqlite_store: Store, tmp_path: Pa
 
 def test_it_has_a_time_limit(sqlite_store: Store, tmp_path: Path) -> None:
     model = ask(sqlite_store)
-    runtime = make_runtime(sqlite_store, tmp_path, export_seconds=3.0)
-    run_and(runtime, lambda _pid: None)
+    runtime = make_runtime(sqlite_store, tmp_path, export_seconds=1.0)
+    ExportRun(runtime, claim(runtime), children.write_and_wait).run()
     row = row_of(sqlite_store, model)
     assert row.problem is not None
     assert (row.state, row.problem["type"]) == ("failed", "/problems/resource-exhausted")
