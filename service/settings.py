@@ -16,7 +16,8 @@ class Settings(BaseSettings):
         data_dir: where SQLite, the filesystem broker, caches, scratch and logs live.
         artifacts_url: `sql:` (chunk rows), `file:///…` or any other fsspec URL.
         cache_bytes: for everything below `cache` together, on each machine; what is in use may exceed it.
-        train_slots: trials at once in one train worker; one per GPU, or 1.
+        train_slots: devices of one train worker, each for one trial or one rank of it; one per GPU, or 1.
+        memory_limit_bytes: of one child process, without mapped files; 0 is no limit.
         worker_is_lost_after: sightings of an expired lease are this far apart before it is taken away.
         export_seconds: wall limit of one export.
         memory_limit_bytes: of a trial, an export, or whoever reads a dataset; none: shares of what the machine or the

@@ -1,9 +1,11 @@
 """A trial's children: one, or several ranks that train together and live and die as one."""
 
-import uuid
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import connection
+from pathlib import Path
 
 from worker.runtime.child import Order
 from worker.runtime.children import Child, start_child
@@ -18,9 +20,14 @@ SECONDS_TO_DIE = 0.5
 
 @dataclass
 class Ranks:
-    """Children to be supervised as one: rank 0 speaks for all, and the end of any but a finished one ends all."""
+    """Children to be supervised as one: rank 0 speaks for all, and the end of any but a finished one ends all.
+
+    Attributes:
+        folder: where they meet; gone after their end.
+    """
 
     children: list[Child]
+    folder: Path
     _through: set[int] = field(default_factory=set)
 
     @property
@@ -94,6 +101,7 @@ class Ranks:
         """Waits until all are gone."""
         for child in self.children:
             child.await_end()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _death(rank: int, child: Child) -> Crashed:
@@ -103,18 +111,26 @@ def _death(rank: int, child: Child) -> Crashed:
 def start_ranks(
     work: Callable[..., object], order: TrialOrder, devices: Sequence[Device], *, is_judged: bool
 ) -> Child | Ranks:
-    """Runs `work(order, reporter)` in a child on each device; several meet at a file in the trial's scratch folder."""
+    """Runs `work(order, reporter)` in a child on each device.
+
+    Several meet at a file that is on this machine, as scratch folders need not be.
+    """
     if len(devices) == 1:
         return start_child(work, Order(order, devices[0].environment, is_judged=is_judged))
-    for old in order.scratch.glob("ranks-*"):
-        old.unlink()
-    meeting = replace(order, ranks=len(devices), rendezvous=order.scratch / f"ranks-{uuid.uuid4().hex}")
-    started: list[Child] = []
+    ranks = Ranks([], Path(tempfile.mkdtemp(prefix="tunelens-ranks-")))
     try:
         for rank, device in enumerate(devices):
-            mine = replace(meeting, rank=rank, device=device.name, threads=device.threads)
-            started.append(start_child(work, Order(mine, device.environment, is_judged=is_judged)))
+            mine = replace(
+                order,
+                rank=rank,
+                ranks=len(devices),
+                rendezvous=ranks.folder / "meeting",
+                device=device.name,
+                threads=device.threads,
+            )
+            ranks.children.append(start_child(work, Order(mine, device.environment, is_judged=is_judged)))
     except OSError:
-        Ranks(started).kill()
+        ranks.kill()
+        ranks.await_end()
         raise
-    return Ranks(started)
+    return ranks
