@@ -133,6 +133,15 @@ def workers(patient: Patient) -> Iterator[Finding]:
             yield Finding("workers", "wrong", says, f"python -m worker {queue}")
 
 
+def devices(patient: Patient) -> Iterator[Finding]:
+    """Does some worker have as many as each trial that waits."""
+    with patient.store.read() as work:
+        wanted, most = work.trials.most_devices_wanted(), work.workers.most_devices()
+    if most is not None and wanted > most:
+        says = f"Trials wait for {wanted} devices; no worker has more than {most}."
+        yield Finding("devices", "look", says, "Start `python -m worker train` where there are as many, or cancel.")
+
+
 def memory(patient: Patient) -> Iterator[Finding]:
     """What the workers' children may take of it, as the workers say."""
     with patient.store.read() as work:
@@ -179,4 +188,4 @@ def queues(patient: Patient) -> Iterator[Finding]:
 
 
 WITHOUT_DATABASE: Sequence[Check] = (secrets, disk, database, broker)
-WITH_DATABASE: Sequence[Check] = (artifacts, workers, memory, queues)
+WITH_DATABASE: Sequence[Check] = (artifacts, workers, devices, memory, queues)

@@ -67,6 +67,15 @@ class Trials:
         )
         return self._session.execute(query).scalar_one_or_none()
 
+    def most_devices_wanted(self) -> int:
+        """By any trial that waits and may run; 0 where none does."""
+        query = (
+            select(func.coalesce(func.max(_DEVICES), 0))
+            .join(TrialRow, TrialRow.job_id == JobRow.id)
+            .where(TrialRow.state == "queued", *_may_run(None))
+        )
+        return int(self._session.execute(query).scalar_one())
+
     def devices_of(self, trial_id: str) -> int:
         """On how many a trial trains."""
         query = select(_DEVICES).join(TrialRow, TrialRow.job_id == JobRow.id).where(TrialRow.id == trial_id)

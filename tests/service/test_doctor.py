@@ -60,12 +60,28 @@ def test_how_much_memory_children_may_take(patient: Patient) -> None:
     figures[0].limits(MemoryLimits(3 * 1024**3, 2 * 1024**3))
     figures[1].limits(MemoryLimits(0, 0))
     with patient.store.work() as work:
-        work.workers.seen("host:1", ["train", "control"], {}, figures[0].text())
-        work.workers.seen("host:2", ["explain"], {}, figures[1].text())
+        work.workers.seen("host:1", ["train", "control"], {}, figures=figures[0].text())
+        work.workers.seen("host:2", ["explain"], {}, figures=figures[1].text())
     well, look = (finding for finding in examine(patient) if finding.part == "memory")
     assert (well.level, look.level) == ("well", "look")
     assert well.says == "A child of host:1 may take 3.0 GiB for computing, 2.0 GiB for reading."
     assert "TUNELENS_MEMORY_LIMIT_BYTES" in look.remedy
+
+
+def test_trials_that_wait_for_more_devices_than_there_are(patient: Patient) -> None:
+    project = add_project(patient.store)
+    for devices in (1, 4):
+        job_id, _ = add_job(patient.store, project)
+        with patient.store.work() as work:
+            job = work.jobs.get(job_id)
+            assert job is not None
+            job.spec = job.spec | {"limits": {"wall_seconds": 60, "devices": devices}}
+            work.workers.seen("host:1", ["train", "control"], {}, devices=2)
+    (finding,) = found(patient, "devices")
+    assert (finding.level, finding.says) == ("look", "Trials wait for 4 devices; no worker has more than 2.")
+    with patient.store.work() as work:
+        work.workers.seen("host:3", ["train"], {}, devices=4)
+    assert found(patient, "devices") == []
 
 
 def test_a_full_disk(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
