@@ -5,7 +5,6 @@ import os
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import anyio
@@ -98,9 +97,7 @@ def test_s34_code_bearing_files(builder: Builder, api: Api) -> None:
 def refused(builder: Builder, api: Api) -> None:
     content, slug = builder()
     before = datasets(api)
-    started = process_time()
     document = problem(api.upload(content), 415 if slug == "unsupported-media-type" else 422, slug)
-    assert process_time() - started < 5
     assert datasets(api) == before
     for fault in document.get("errors", []):
         assert fault["message"].isprintable()
@@ -166,11 +163,26 @@ def test_s16_hostile_forms(api: Api) -> None:
         "10,000 empty lines": b"\r\n" * 10_000,
     }
     for name, content in hostile.items():
-        started = process_time()
         answer = post_form(api, content)
         assert answer.status_code in (400, 413, 422), (name, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
-        assert process_time() - started < 1, name
+
+
+@UNFINISHED
+def test_s16_hostile_forms_are_given_up_early(api: Api) -> None:
+    """How much is read of them, in pieces of 1 KiB, before the answer: it says what they may cost on any machine."""
+    archive = part("file", pets.plain(), "pets.zip")
+    long_header = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{"a" * MIB}"\r\n\r\nx\r\n'.encode()
+    for content, most in (
+        (form(*[part("file", b"x", f"{n}.zip") for n in range(1001)]), 16 * 1024),
+        (form(archive, *[part(f"f{n}", b"x") for n in range(1001)]), 16 * 1024),
+        (form(long_header), 16 * 1024),
+        (form(archive, part("modality", b"i" * 2 * MIB)), MIB + 16 * 1024),
+    ):
+        sender = Sender(api, [content[start : start + 1024] for start in range(0, len(content), 1024)])
+        status, body = anyio.run(sender.run)
+        assert status in (400, 413, 422), body
+        assert sender.sent <= most < len(content)
 
 
 def test_s16_media_types_of_forms(api: Api) -> None:
