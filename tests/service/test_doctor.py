@@ -60,8 +60,8 @@ def test_how_much_memory_children_may_take(patient: Patient) -> None:
     figures[0].limits(MemoryLimits(3 * 1024**3, 2 * 1024**3))
     figures[1].limits(MemoryLimits(0, 0))
     with patient.store.work() as work:
-        work.workers.seen("host:1", ["train", "control"], {}, figures[0].text())
-        work.workers.seen("host:2", ["explain"], {}, figures[1].text())
+        work.workers.seen("host:1", ["train", "control"], {}, figures=figures[0].text())
+        work.workers.seen("host:2", ["explain"], {}, figures=figures[1].text())
     well, look = (finding for finding in examine(patient) if finding.part == "memory")
     assert (well.level, look.level) == ("well", "look")
     assert well.says == "A child of host:1 may take 3.0 GiB for computing, 2.0 GiB for reading."
