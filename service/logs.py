@@ -49,6 +49,11 @@ def log_ids(**ids: str | int) -> Iterator[None]:
 class Lines(logging.Formatter):
     """A line for people, and the trace of an error below it."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; another handler's trace of the error, kept in the record with all its words, is not taken."""
+        record.exc_text = None
+        return super().format(record)
+
     def formatException(self, ei: Any) -> str:
         """The trace, with what may be told of it."""
         return trace_of(ei[1])

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from time import process_time
 from typing import Any
 
 import pytest
@@ -56,13 +55,11 @@ def test_s12_numbers_are_finite(number: str, api: Api) -> None:
     ids=lambda text: repr(text[:20]),
 )
 def test_s13_malformed_json(text: str | bytes, api: Api) -> None:
-    started = process_time()
     answer = post_job(api, text)
     if text == "":
         problem(answer, 422, "validation")
     else:
         problem(answer, 400, "malformed-json")
-    assert process_time() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -84,10 +81,8 @@ def test_s13_malformed_json(text: str | bytes, api: Api) -> None:
     ],
 )
 def test_s13_nothing_is_coerced(training: str, api: Api) -> None:
-    started = process_time()
     document = problem(post_job(api, job_text(api, training)), 422, "validation")
     assert document["errors"][0]["loc"][:2] == ["body", "training"]
-    assert process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(
@@ -108,11 +103,9 @@ def test_s13_nothing_is_coerced(training: str, api: Api) -> None:
 )
 def test_s39_every_number_is_bounded(place: str, value: object, api: Api) -> None:
     group, _, field = place.partition(".")
-    started = process_time()
     spec = job_spec(api.ours.ids["dataset_id"], **{group: {field: value} if field else value})
     document = problem(api.call("POST", "/v1/jobs", json=spec), 422, "validation")
     assert document["errors"][0]["loc"][:2] == ["body", group]
-    assert process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "5", "null", "true"])

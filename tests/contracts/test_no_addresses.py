@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterator
-from time import process_time
 from typing import Any
 
 import pytest
@@ -40,12 +39,10 @@ def test_s37_a_backbone_is_a_name_of_the_catalogue(listener: socket.socket, api:
     ]
     for name in names:
         spec = job_spec(api.ours.ids["dataset_id"], backbone={"name": name, "weights": "none"})
-        started = process_time()
         problem(api.call("POST", "/v1/jobs", json=spec), 422, "unknown-backbone")
         override = {"override": {"backbone": {"name": name, "weights": "none"}}}
         answer = api.call("POST", f"/v1/jobs/{api.ours.ids['job_id']}/rerun", json=override)
         problem(answer, 422, "unknown-backbone")
-        assert process_time() - started < 1
     with pytest.raises(BlockingIOError):
         listener.accept()
 

@@ -5,7 +5,6 @@ import os
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import anyio
@@ -98,9 +97,7 @@ def test_s34_code_bearing_files(builder: Builder, api: Api) -> None:
 def refused(builder: Builder, api: Api) -> None:
     content, slug = builder()
     before = datasets(api)
-    started = process_time()
     document = problem(api.upload(content), 415 if slug == "unsupported-media-type" else 422, slug)
-    assert process_time() - started < 5
     assert datasets(api) == before
     for fault in document.get("errors", []):
         assert fault["message"].isprintable()
@@ -152,25 +149,30 @@ def test_s15_the_limit_itself_is_taken(small: Api) -> None:
     assert small.upload(pets.plain()).status_code == 201
 
 
+LONG_HEADER = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{"a" * MIB}"\r\n\r\nx\r\n'.encode()
+ARCHIVE = part("file", pets.plain(), "pets.zip")
+HOSTILE = {
+    "1,001 files": (form(*[part("file", b"x", f"{n}.zip") for n in range(1001)]), 16 * 1024),
+    "1,001 fields": (form(ARCHIVE, *[part(f"f{n}", b"x") for n in range(1001)]), 16 * 1024),
+    "a header of 1 MiB": (form(LONG_HEADER), 16 * 1024),
+    "a field of 2 MiB": (form(ARCHIVE, part("modality", b"i" * 2 * MIB)), MIB + 16 * 1024),
+    "no end": (form(ARCHIVE)[:-10], 16 * 1024),
+    "no boundary inside": (b"hello", 5),
+    "10,000 empty lines": (b"\r\n" * 10_000, 20_000),
+}
+
+
 @UNFINISHED
-def test_s16_hostile_forms(api: Api) -> None:
-    archive = part("file", pets.plain(), "pets.zip")
-    long_header = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{"a" * MIB}"\r\n\r\nx\r\n'.encode()
-    hostile = {
-        "1,001 files": form(*[part("file", b"x", f"{n}.zip") for n in range(1001)]),
-        "1,001 fields": form(archive, *[part(f"f{n}", b"x") for n in range(1001)]),
-        "a header of 1 MiB": form(long_header),
-        "a field of 2 MiB": form(archive, part("modality", b"i" * 2 * MIB)),
-        "no end": form(archive)[:-10],
-        "no boundary inside": b"hello",
-        "10,000 empty lines": b"\r\n" * 10_000,
-    }
-    for name, content in hostile.items():
-        started = process_time()
-        answer = post_form(api, content)
-        assert answer.status_code in (400, 413, 422), (name, answer.text)
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert process_time() - started < 1, name
+@pytest.mark.parametrize("name", HOSTILE)
+def test_s16_hostile_forms(name: str, api: Api) -> None:
+    """And how much is read of each, in pieces of 1 KiB: what they may cost on any machine."""
+    content, most = HOSTILE[name]
+    answer = post_form(api, content)
+    assert answer.status_code in (400, 413, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    sender = Sender(api, [content[start : start + 1024] for start in range(0, len(content), 1024)])
+    anyio.run(sender.run)
+    assert sender.sent <= most
 
 
 def test_s16_media_types_of_forms(api: Api) -> None:

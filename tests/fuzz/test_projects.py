@@ -3,6 +3,7 @@
 The model is the set of objects that each project should see, and the answers that idempotency keys should repeat.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +24,8 @@ from tests.contracts.world import Project, job_spec, make_project
 from tests.corpora.pictures import png
 from tests.nudges import Recorded
 
+HISTORIES = int(os.environ.get("FUZZ_HISTORIES", "8"))
+"""How many are made up; `make fuzz` makes more."""
 Side = Literal["ours", "theirs"]
 SIDES: tuple[Side, ...] = ("ours", "theirs")
 sides = st.sampled_from(SIDES)
@@ -188,10 +191,12 @@ def api() -> Iterator[Api]:
             yield Api(client, store, make_project(store, "ours"), make_project(store, "theirs"))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(30 * HISTORIES)
 def test_s04_two_projects_and_three_scopes(api: Api) -> None:
     Projects.api = api
-    effort = settings(max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
+    effort = settings(
+        max_examples=HISTORIES, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     case = Projects.TestCase
     case.settings = effort
     case("runTest").runTest()

@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from sqlalchemy.exc import DataError, IntegrityError
 
-from service.logs import ACCESS, UVICORN, JsonLines, current_ids, log_ids, set_up_logging, trace_of
+from service.logs import ACCESS, UVICORN, JsonLines, Lines, current_ids, log_ids, set_up_logging, trace_of
 
 
 def line(message: str, **extra: object) -> dict[str, object]:
@@ -42,6 +42,17 @@ def test_an_error_brings_its_trace_along() -> None:
         told = line("failed: %s", exc_info=(type(error), error, error.__traceback__))
     assert "test_logs.py" in str(told["error"])
     assert str(told["error"]).endswith("\nKeyError"), "the key may be a client's"
+
+
+def test_s11_what_another_handler_wrote_of_an_error_is_not_taken() -> None:
+    error = ValueError("c4n4ry")
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", None, (ValueError, error, None))
+    assert "c4n4ry" in logging.Formatter().format(record)
+    assert Lines("%(message)s").format(record).splitlines() == [
+        "failed",
+        "Traceback (most recent call last):",
+        "ValueError",
+    ]
 
 
 def raised(error: BaseException, cause: BaseException | None = None) -> str:

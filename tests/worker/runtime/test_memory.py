@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from service.jobs import actions
 from service.settings import Settings
@@ -14,10 +15,12 @@ from tests.corpora import tables
 from tests.nudges import Recorded
 from tests.worker.runtime import children
 from tests.worker.runtime.test_validations import TABLE, add, claim
+from worker.runtime.child import _ending
 from worker.runtime.claims import claim_trial
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device, Devices
 from worker.runtime.memory import MemoryLimits, available_memory, memory_limits
+from worker.runtime.messages import Failed
 from worker.runtime.trials import TrialRun
 from worker.runtime.validations import ValidationRun
 
@@ -86,6 +89,17 @@ def test_s40_nobody_has_to_set_a_limit(sqlite_store: Store, tmp_path: Path) -> N
     assert runtime.memory == memory_limits(None, 2, available_memory())
     assert runtime.watch(1.0, runtime.memory.reading).memory_bytes == runtime.memory.reading > 0
     assert make_runtime(sqlite_store, tmp_path, memory_limit_bytes=0).memory == MemoryLimits(0, 0)
+
+
+def test_s40_a_full_device_is_a_problem_not_a_crash() -> None:
+    """As PyTorch says it of a GPU."""
+
+    def work(payload: object, reporter: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    ending = _ending(work, None, None)  # type: ignore[arg-type]
+    assert isinstance(ending, Failed)
+    assert ending.problem["type"] == "/problems/resource-exhausted"
 
 
 def submit(store: Store, dataset_id: str) -> str:
