@@ -15,6 +15,7 @@ from service.queue import Nudges
 from service.settings import Settings
 from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Store, UnitOfWork
+from service.store.artifacts import DELETED_AT_ONCE
 from service.store.leases import Expired, LeasedRows
 
 log = logging.getLogger(__name__)
@@ -80,13 +81,22 @@ class Sweeper:
     def _close_and_clean(self) -> None:
         with self.store.read() as work:
             unfinished = work.jobs.without_live_trials()
-            abandoned = work.artifacts.unowned(ABANDONED_SECONDS)
         if unfinished:
             self.nudges.nudge(ADVANCE_JOB)
         with self.store.work() as work:
             work.idempotency.purge()
             work.workers.forget(WORKER_FORGOTTEN_SECONDS)
-        self.store.forget(abandoned)
+        self._forget_abandoned()
+
+    def _forget_abandoned(self) -> None:
+        """Some at a time, and no longer than rounds are apart: lost leases are not to wait for bytes."""
+        until = time.monotonic() + self.settings.sweep_seconds
+        while True:
+            with self.store.read() as work:
+                abandoned = work.artifacts.unowned(ABANDONED_SECONDS, limit=DELETED_AT_ONCE)
+            self.store.forget(abandoned)
+            if len(abandoned) < DELETED_AT_ONCE or time.monotonic() > until or self._stop.is_set():
+                return
 
     def _run(self) -> None:
         while not self._stop.wait(self.settings.sweep_seconds):

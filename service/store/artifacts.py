@@ -18,6 +18,8 @@ from service.store.chunks import CHUNK_BYTES, ChunkStorage, make_chunk_storage
 from service.store.engine import seconds_ago
 from service.store.tables import ArtifactRow, ChunkRow, TrialRow
 
+DELETED_AT_ONCE = 256
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -99,11 +101,13 @@ class ArtifactStore:
         return b"".join(self.read(artifact))
 
     def delete(self, artifacts: Iterable[Artifact]) -> None:
-        """Removes bytes and rows."""
-        for artifact in artifacts:
-            self._storage.delete(artifact.location)
+        """Removes bytes and rows, some at a time."""
+        gone = list(artifacts)
+        for start in range(0, len(gone), DELETED_AT_ONCE):
+            some = gone[start : start + DELETED_AT_ONCE]
+            self._storage.delete([artifact.location for artifact in some])
             with self._engine.begin() as connection:
-                connection.execute(delete(ArtifactRow).where(ArtifactRow.id == artifact.id))
+                connection.execute(delete(ArtifactRow).where(ArtifactRow.id.in_([artifact.id for artifact in some])))
 
 
 class ArtifactIndex:
@@ -180,11 +184,11 @@ class ArtifactIndex:
             found.setdefault(str(row.owner_id), []).append(_artifact(row))
         return found
 
-    def unowned(self, older_than_seconds: float) -> list[Artifact]:
-        """What nobody owns and nobody can still be writing."""
-        query = select(ArtifactRow).where(
-            ArtifactRow.owner_id.is_(None), ArtifactRow.created_at < seconds_ago(older_than_seconds)
-        )
+    def unowned(self, older_than_seconds: float, *, limit: int | None = None) -> list[Artifact]:
+        """What nobody owns and nobody can still be writing, abandoned bytes first."""
+        old = ArtifactRow.created_at < seconds_ago(older_than_seconds)
+        query = select(ArtifactRow).where(ArtifactRow.owner_id.is_(None), old)
+        query = query.order_by(ArtifactRow.created_at).limit(limit)
         return [_artifact(row) for row in self._session.scalars(query)]
 
 

@@ -1,11 +1,11 @@
 """Where the bytes of artifacts go: 1 MiB rows of the same database, or files behind any fsspec URL."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 import fsspec
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, insert, select, tuple_
 
 from service.errors import ArtifactCorrupt
 from service.store.tables import ChunkRow
@@ -27,7 +27,7 @@ class ChunkStorage(Protocol):
     def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
         """Bytes `start` up to `stop`, in pieces."""
 
-    def delete(self, location: str) -> None:
+    def delete(self, locations: Sequence[str]) -> None:
         """Removes the bytes; unknown locations are fine."""
 
 
@@ -60,15 +60,15 @@ class SqlChunks:
             offset = number * CHUNK_BYTES
             yield data[max(0, start - offset) : stop - offset]
 
-    def delete(self, location: str) -> None:
+    def delete(self, locations: Sequence[str]) -> None:
         """Removes the chunk rows, a few at a time, so that nobody waits for long."""
-        mine = ChunkRow.artifact_id == location.removeprefix("sql:")
+        mine = ChunkRow.artifact_id.in_([location.removeprefix("sql:") for location in locations])
+        some = select(ChunkRow.artifact_id, ChunkRow.number).where(mine).limit(CHUNKS_AT_ONCE)
+        these = tuple_(ChunkRow.artifact_id, ChunkRow.number).in_(some)
         removed = 1
         while removed:
             with self._engine.begin() as connection:
-                some = select(ChunkRow.number).where(mine).limit(CHUNKS_AT_ONCE).scalar_subquery()
-                gone = delete(ChunkRow).where(mine, ChunkRow.number.in_(some)).returning(ChunkRow.number)
-                removed = len(connection.execute(gone).all())
+                removed = len(connection.execute(delete(ChunkRow).where(these).returning(ChunkRow.number)).all())
 
 
 class FileChunks:
@@ -110,11 +110,12 @@ class FileChunks:
         except FileNotFoundError as error:
             raise ArtifactCorrupt("The artifact's file is missing.") from error
 
-    def delete(self, location: str) -> None:
-        """Removes the file."""
-        for path in (self._path(location), f"{self._path(location)}.part"):
-            with suppress(FileNotFoundError):
-                self._fs.rm(path)
+    def delete(self, locations: Sequence[str]) -> None:
+        """Removes the files."""
+        for location in locations:
+            for path in (self._path(location), f"{self._path(location)}.part"):
+                with suppress(FileNotFoundError):
+                    self._fs.rm(path)
 
     def _path(self, location: str) -> str:
         artifact_id = location.removeprefix("file:")

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from service.settings import Settings
 from service.specs.tasks import ADVANCE_JOB, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Store
 from service.store.engine import now_seconds
-from service.store.tables import ArtifactRow, DatasetRow, ExportRow, TrialRow
+from service.store.tables import ArtifactRow, ChunkRow, DatasetRow, ExportRow, TrialRow
 from service.sweeper import Sweeper
 from tests.nudges import Recorded
 from tests.rows import add_dataset, add_job, add_model, add_prediction, add_project
+from tests.statements import sent
 
 
 def make_sweeper(store: Store) -> tuple[Sweeper, Recorded]:
@@ -128,3 +129,37 @@ def test_abandoned_bytes_go(store: Store) -> None:
     with store.read() as work:
         assert work.session.get(ArtifactRow, gone.id) is None
         assert work.artifacts.find(kept.id, "name") is not None
+
+
+def abandon(store: Store, count: int) -> None:
+    """Files of one owner, each with a chunk of its own."""
+    with store.work() as work:
+        files = {str(number): store.artifacts.hold(b"gone", "text/plain") for number in range(count)}
+        work.artifacts.attach(files, "owner")
+        work.artifacts.abandon("owner")
+
+
+def left(store: Store) -> list[int]:
+    """Rows of artifacts and of their chunks."""
+    with store.read() as work:
+        return [work.session.scalar(select(func.count()).select_from(table)) or 0 for table in (ArtifactRow, ChunkRow)]
+
+
+def test_many_abandoned_bytes_go_in_one_round_in_few_statements(store: Store) -> None:
+    abandon(store, 600)
+    with sent(store) as noted:
+        make_sweeper(store)[0].sweep(now=0.0)
+    assert left(store) == [0, 0]
+    assert len([one for one, _ in noted.statements if one.startswith("DELETE FROM artifact")]) < 600 / 8
+
+
+def test_bytes_keep_no_lease_waiting(store: Store) -> None:
+    """A round that has no time left forgets some of them, and the next ones more."""
+    abandon(store, 300)
+    sweeper, _ = make_sweeper(store)
+    sweeper.settings.sweep_seconds = -1.0
+    counts = []
+    for _ in range(2):
+        sweeper.sweep(now=0.0)
+        counts.append(left(store))
+    assert counts == [[44, 44], [0, 0]]
