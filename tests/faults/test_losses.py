@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 
 from service.jobs import actions as jobs
 from service.settings import Settings
@@ -61,6 +61,30 @@ def test_sweepers_at_the_same_moment_charge_each_loss_once(store: Store) -> None
             assert (trial.state, trial.attempt, trial.lease_owner) == ("queued", 1, None)
             told = [event.data["state"] for event in work.events.after(job_id, 0, 100) if event.type == "trial"]
             assert told == ["queued"]
+
+
+def test_a_frozen_owner_holds_up_no_sweeper(store: Store) -> None:
+    """It stands in the middle of a transaction, with its row locked, when its lease runs out: others are swept, and
+    it is as soon as the database has rolled back what does not go on.
+    """
+    if store.engine.dialect.name == "sqlite":
+        pytest.skip("on SQLite there is one writer at a time")
+    frozen, gone = lost_trials(store, add_project(store), 2)
+    (sweeper,) = sweepers_of(store, 1)
+
+    def swept(now: float) -> list[tuple[str, int]]:
+        sweeper.sweep(now)
+        with store.read() as work:
+            trials = [work.trials.of(job_id)[0] for job_id in (frozen, gone)]
+        return [(trial.state, trial.attempt) for trial in trials]
+
+    with ThreadPoolExecutor(1) as pool, store.work() as held:
+        assert held.session.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "30s"
+        held.session.execute(select(TrialRow.id).where(TrialRow.job_id == frozen).with_for_update())
+        assert swept(0.0) == [("running", 0), ("running", 0)]
+        assert pool.submit(swept, 20.0).result(30) == [("running", 0), ("queued", 1)]
+    swept(40.0)
+    assert swept(60.0) == [("queued", 1), ("queued", 1)]
 
 
 def test_a_job_whose_worker_died_is_cancelled_without_another_train_worker(store: Store, tmp_path: Path) -> None:
