@@ -1,7 +1,7 @@
 """Work for children of tests; importable by name in the child."""
 
-import itertools
 import ctypes
+import itertools
 import mmap
 import os
 import signal
