@@ -11,12 +11,15 @@ import pytest
 
 from service.store import Store
 from service.store.tables import ArtifactRow
+from tests.corpora import tables
 from tests.worker.runtime.searching import add_search
 from tests.worker.runtime.test_pruned_trials import begun
 from tests.worker.runtime.test_storing import outcome
+from tests.worker.runtime.test_validations import TABLE, add, claim, make_runtime
 from tests.worker.training.orders import RecordingSink, order, run, spec
 from worker.runtime.child import DISK_FULL, _ending
 from worker.runtime.messages import Done, Failed
+from worker.runtime.validations import ValidationRun
 from worker.training.checkpoints import Checkpoints
 from worker.training.fitting import identity
 from worker.training.order import EpochRecord
@@ -81,6 +84,18 @@ def test_a_disk_that_stays_full_is_the_end_after_three_attempts(store: Store, tm
     add_search(store, trials=1)
     told = [after_a_full_disk(store, tmp_path) for _ in range(3)]
     assert told == [("queued", 1, None), ("queued", 2, None), ("failed", 3, DISK_FULL)]
+
+
+def test_a_dataset_is_looked_through_again_where_the_disk_was_full(sqlite_store: Store, tmp_path: Path) -> None:
+    dataset_id = add(sqlite_store, "tabular", {**TABLE, "target": "x"}, tables.plain())
+    runtime = make_runtime(sqlite_store, tmp_path)
+    told = []
+    for _ in range(3):
+        ValidationRun(runtime, claim(runtime))._conclude(Failed(DISK_FULL))
+        with sqlite_store.read() as work:
+            row = work.datasets.get(dataset_id)
+        told.append((row.state, row.attempt, row.problem))
+    assert told == [("validating", 1, None), ("validating", 2, None), ("rejected", 3, DISK_FULL)]
 
 
 def test_a_full_artifact_store_keeps_nothing_half_written(store: Store, tmp_path: Path) -> None:
