@@ -70,7 +70,9 @@ class Sweeper:
     def _take_back(self, name: str, lease: Expired) -> int:
         with self.store.work() as work:
             state = _leases(work, name).take_back(lease, self.settings.max_attempts)
-            if name == "trials" and state is not None:
+            if state is None:
+                return 0
+            if name == "trials":
                 trial = work.trials.get(lease.row_id)
                 message = f"trial {trial.number} lost its worker (attempt {trial.attempt})"
                 data = {"number": trial.number, "state": state, "attempt": trial.attempt}

@@ -11,7 +11,7 @@ from service.store.migrate import upgrade
 from tests.postgres import PostgresServer, binaries
 from tests.redis_server import RedisServer, is_installed
 
-SHARED = ("deployment", "explaining")
+SHARED = ("deployment", "deployed", "explaining")
 """Folders whose tests share one service; other tests of running services share one for each module."""
 LIVE = ("e2e", "faults")
 

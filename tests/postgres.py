@@ -2,12 +2,14 @@
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -19,6 +21,8 @@ from service.store.migrate import upgrade
 
 FOLDERS = [Path("/usr/lib/postgresql/17/bin"), Path("/usr/lib/postgresql/16/bin"), Path("/usr/lib/postgresql/15/bin")]
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 * 1024**3
+CALM_PORTS = range(20_000, 32_768)
+"""Below those that Linux gives to whoever connects to somewhere."""
 _numbers = count()
 
 
@@ -36,9 +40,12 @@ def _memory() -> Path | None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """One that no outgoing connection takes while its server is away for a moment."""
+    while True:
+        port = random.SystemRandom().choice(CALM_PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass

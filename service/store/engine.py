@@ -10,6 +10,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 BUSY_TIMEOUT_MS = 10_000
+IDLE_IN_TRANSACTION_SECONDS = 30
+"""Of a process that stands still within a transaction (frozen, or its machine is): PostgreSQL rolls it back then, so
+that its locks keep nobody for longer.
+"""
 POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 30, "hide_parameters": True}
 """Parameters are what clients wrote: errors, and so logs, do not repeat them."""
 
@@ -50,7 +54,9 @@ def make_engine(database_url: str) -> Engine:
         # PgBouncer in transaction mode loses prepared statements.
         arguments = {"prepare_threshold": None, "connect_timeout": 5}
         url = url.set(drivername="postgresql+psycopg")
-        return create_engine(url, pool_pre_ping=True, **POOL, connect_args=arguments)
+        engine = create_engine(url, pool_pre_ping=True, **POOL, connect_args=arguments)
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, **POOL, connect_args={"check_same_thread": False})
@@ -70,6 +76,13 @@ def forget_log(engine: Engine) -> None:
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.close()
     connection.close()
+
+
+def _prepare_postgresql(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS}s'")
+    cursor.close()
+    connection.commit()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:

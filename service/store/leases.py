@@ -134,7 +134,9 @@ class LeasedRows:
         return [Expired(*row) for row in self._session.execute(query)]
 
     def take_back(self, expired: Expired, max_attempts: int) -> str | None:
-        """Requeues an expired row, or fails it after `max_attempts`; None when its owner came back meanwhile."""
+        """Requeues an expired row, or fails it after `max_attempts`; None when its owner came back meanwhile, or has
+        the row locked: whoever sweeps waits for nobody.
+        """
         rows = self._rows
         row = self._session.scalars(
             select(rows)
@@ -144,7 +146,7 @@ class LeasedRows:
                 rows.lease_token == expired.token,
                 rows.lease_expires_at == expired.expires_at,
             )
-            .with_for_update()
+            .with_for_update(skip_locked=True)
         ).one_or_none()
         if row is None:
             return None

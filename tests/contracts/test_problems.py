@@ -1,6 +1,8 @@
 """How every refusal looks, whatever is asked (S14)."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,7 @@ from tests.contracts.conftest import Api, problem
 from tests.contracts.operations import operations
 from tests.contracts.test_bodies import post_job
 from tests.contracts.world import job_spec
+from tests.corpora import pets
 
 
 def test_s14_unknown_paths(api: Api) -> None:
@@ -102,3 +105,18 @@ def test_s14_input_is_never_echoed(api: Api) -> None:
     for answer in answers:
         assert answer.status_code >= 400
         assert canary not in answer.text
+
+
+@pytest.mark.faults
+def test_a_storage_that_takes_nothing(make_api: Callable[..., Api], tmp_path: Path) -> None:
+    """A file stands where its folder was. Nothing is accepted, and as soon as that is put right the upload is."""
+    files = tmp_path / "artifacts"
+    api = make_api(artifacts_url=f"file://{files}")
+    before = api.call("GET", "/v1/datasets").json()
+    files.rename(tmp_path / "away")
+    files.touch()
+    problem(api.upload(pets.plain()), 503, "unavailable")
+    assert api.call("GET", "/v1/datasets").json() == before
+    files.unlink()
+    (tmp_path / "away").rename(files)
+    assert api.upload(pets.plain()).status_code == 201

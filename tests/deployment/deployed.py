@@ -126,11 +126,10 @@ class Deployment:
             assert child.is_alive, f"{child.title} {child.how_it_ended()}:\n{child.log_tail()}"
         return self.is_ready()
 
-    def another(self, name: str) -> Child:
+    def another(self, name: str, **environment: str) -> Child:
         """One more process of a service, with the same folder, as `--scale` has it; the caller's to end."""
-        child = Child(
-            name, self.command(name), self.folder / f"{name}.log", self.environment(name), lambda _ended: None
-        )
+        own = self.environment(name) | environment
+        child = Child(name, self.command(name), self.folder / f"{name}.log", own, lambda _ended: None)
         child.start()
         return child
 

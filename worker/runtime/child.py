@@ -25,7 +25,7 @@ HEED_SECONDS = 1.0
 """A supervisor answers within milliseconds; one whose database is away does not, and is not waited for."""
 NICENESS = 10
 OOM_SCORE = "500"
-DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DISK_FULL = ResourceExhausted("The disk is full.").to_problem()
 
 
@@ -133,10 +133,17 @@ def _ending(work: Callable[..., object], payload: object, reporter: Reporter) ->
     except Exception as error:
         if "out of memory" in str(error).lower():
             return Failed(ResourceExhausted("The device's memory does not suffice.").to_problem())
-        if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
+        if _is_disk_full(error):
             return Failed(DISK_FULL)
         logging.exception("child crashed")
         return Crashed(f"The work crashed with {type(error).__name__}.")
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Libraries written in Rust (safetensors) raise errors of their own, which name the number in their text."""
+    if isinstance(error, OSError):
+        return error.errno in DISK_FULL_ERRNOS
+    return any(f"(os error {number})" in str(error) for number in DISK_FULL_ERRNOS)
 
 
 def _settle_in() -> None:

@@ -91,6 +91,8 @@ class ExportRun:
         match ending:
             case Done(path):
                 self._succeed(path)
+            case Failed(problem) if problem == DISK_FULL:
+                self._row.charge(problem)
             case Failed(problem):
                 self._row.finish("failed", problem=problem)
             case Crashed(reason):

@@ -168,6 +168,8 @@ class TrialRun:
         match ending:
             case Done(result):
                 self._store_and_succeed(result)
+            case Failed(problem) if problem == DISK_FULL:
+                self._charge(problem["detail"], problem)
             case Failed(problem):
                 self._finish("failed", problem=problem)
             case Crashed(reason):
@@ -206,8 +208,8 @@ class TrialRun:
         with self.runtime.store.work() as work:
             self._end(work, state, **values)
 
-    def _charge(self, reason: str) -> None:
-        problem = WorkerLost(reason).to_problem()
+    def _charge(self, reason: str, problem: dict[str, Any] | None = None) -> None:
+        problem = problem or WorkerLost(reason).to_problem()
         with self.runtime.store.work() as work:
             ended = work.trials.leases.charge(self.lease, self.runtime.settings.max_attempts, problem)
             state = "failed" if ended else "queued"

@@ -80,6 +80,8 @@ class ValidationRun:
         match ending:
             case Done(result):
                 self._accept(result)
+            case Failed(problem) if problem == DISK_FULL:
+                self._row.charge(problem)
             case Failed(problem):
                 self._row.finish("rejected", problem=problem)
             case Crashed(reason, at_work=True):

@@ -41,12 +41,19 @@ class Checkpoints:
         self._best_file: dict[str, str] = {}
 
     def save(self, checkpoint: Checkpoint, *, best_is_new: bool) -> None:
-        """Writes `checkpoint`; its `best` only if new since the last one. Older checkpoints are removed.
+        """Writes `checkpoint`; its `best` only if new since the last one. Older checkpoints are removed, and what was
+        written of this one if it cannot be finished.
 
         Raises:
-            OSError: disk full or unwritable.
+            OSError, SafetensorError: disk full or unwritable; the checkpoint before still counts.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._write(checkpoint, best_is_new=best_is_new)
+        finally:
+            self._remove_old()
+
+    def _write(self, checkpoint: Checkpoint, *, best_is_new: bool) -> None:
         name = f"epoch-{checkpoint.epoch:05d}"
         if best_is_new or not self._best_file:
             file = f"best-{checkpoint.epoch:05d}.safetensors"
@@ -64,7 +71,6 @@ class Checkpoints:
         temporary = self.folder / f".{name}.json"
         temporary.write_text(json.dumps(sealed), "utf-8")
         temporary.replace(self.folder / f"{name}.json")
-        self._remove_old()
 
     def latest(self) -> Checkpoint | None:
         """The newest whole checkpoint of this order, or None."""

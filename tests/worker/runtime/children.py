@@ -1,5 +1,6 @@
 """Work for children of tests; importable by name in the child."""
 
+import ctypes
 import itertools
 import mmap
 import os
@@ -51,6 +52,11 @@ def break_down(payload: object, reporter: Reporter) -> None:
 
 def die(payload: object, reporter: Reporter) -> None:
     os.abort()
+
+
+def overrun(payload: object, reporter: Reporter) -> None:
+    """Reads where nothing is, as a decoder with a defect does."""
+    ctypes.string_at(0)
 
 
 def die_while_speaking(payload: object, reporter: Reporter) -> None:

@@ -11,9 +11,9 @@ from tests.deployment.deployed import DAEMONS, SECRETS, Deployment
 from tests.live import job_spec, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
-PATIENCE_SECONDS = 4.0
-"""Of a client that submits: within that time, or `ReadTimeout`. Publishing to a broker that hangs takes 6 s; submitting
-takes 20 ms on an idle machine, and is to take less than 2 s on a busy one.
+PATIENCE_SECONDS = 2.0
+"""Of a client that submits. Publishing to a broker that hangs takes 6 s; submitting takes 0.1 s with or without one,
+and half a second on a machine with five times the work that it can do.
 """
 
 
