@@ -18,7 +18,7 @@ class Several:
 
     orders: list[TrialOrder]
     scratch: Path
-    room: int | None = None
+    room: int = 10**9
     micro_batch_size: int | None = None
     rank: int = 0
     ranks: int = 1
@@ -34,7 +34,7 @@ def train_in_turn(several: Several, reporter: Reporter) -> list[Any]:
     from worker.training.trial import follow_trial, run_trial
 
     done: list[Any] = []
-    with room_for(several.room or 10**9):
+    with room_for(several.room):
         for number, order in enumerate(several.orders):
             mine = replace(
                 order,

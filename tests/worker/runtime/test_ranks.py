@@ -1,6 +1,6 @@
 """Several ranks of one trial: they train as one process does, and live and die together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,11 @@ def supervise(
     do: Callable[..., object],
     several: Several,
     *,
+    devices: Sequence[Device] = TWO,
     record: Callable[[Report], None] = lambda _: None,
     wish: Callable[[], Wish] = lambda: "go_on",
 ) -> Ending:
-    ranks = start_ranks(do, several, TWO, is_judged=False)  # type: ignore[arg-type]
+    ranks = start_ranks(do, several, devices, is_judged=False)  # type: ignore[arg-type]
     try:
         return Supervisor(ranks, WATCH, beat=lambda: "go_on", record=record, wish=wish).run()
     finally:
@@ -149,6 +150,18 @@ def test_ranks_begin_again_with_passes_that_fit(together: tuple[Path, dict[str, 
     assert outcome.micro_batch_size == 2
     for mine, other in zip(epochs, results["images"][1], strict=True):
         assert mine.validation_loss == pytest.approx(other.validation_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(("devices", "micro_batch_size"), [(1, None), (2, 1)])
+def test_a_trial_whose_smallest_pass_does_not_fit_fails_for_good(
+    tmp_path: Path, devices: int, micro_batch_size: int | None
+) -> None:
+    """It is a problem of the job, not a crash that is tried again."""
+    several = Several([images(tmp_path, "none")], tmp_path, room=0, micro_batch_size=micro_batch_size)
+    ending = supervise(work.train_in_turn, several, devices=TWO[:devices])
+    assert isinstance(ending, Failed)
+    assert ending.problem["type"] == "/problems/resource-exhausted"
+    assert "passes of 1 sample" in ending.problem["detail"]
 
 
 def test_rank_0_speaks_for_all(tmp_path: Path) -> None:
