@@ -131,7 +131,7 @@ def test_a_search_that_has_reached_its_target_stops_the_rest(live: Live, dataset
 
 def test_a_trial_on_two_devices_ends_as_on_one_whatever_happens(live: Live, dataset: str) -> None:
     """One of its ranks is killed, which is one crash; then it is paused; the metrics are those of one device."""
-    spec = job_spec(dataset, epochs=150, optimizer="sgd", learning_rate=0.01)
+    spec = job_spec(dataset, epochs=80, optimizer="sgd", learning_rate=0.01)
     spec |= {"backbone": {"name": "simple_nn", "dropout": 0.0}, "augmentation": {"policy": "none"}}
     alone = live.client.submit_job(spec)
     job = live.client.submit_job(spec | {"limits": {"devices": 2}})
