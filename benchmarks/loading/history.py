@@ -18,7 +18,6 @@ from service.specs.resolving import DatasetFacts, resolve
 from service.store import Store
 from service.sweeper import Sweeper
 from tests.nudges import Recorded
-from worker.runtime.claims import claim_trial
 
 FEW = 1000
 SWEEPS = 7
@@ -118,6 +117,8 @@ def _look(running: Deployed) -> dict[str, Any]:
         "page_of_running": "/v1/jobs?limit=50&state=running",
         "page_of_models": "/v1/models?limit=50",
         "page_of_predictions": "/v1/predictions?limit=50",
+        "page_of_a_name": "/v1/jobs?limit=50&name=none",
+        "page_of_a_label": "/v1/jobs?limit=50&metadata[k]=none",
         "metrics": "/metrics",
     }
     asked = {name: _asked(running, path) for name, path in pages.items()}
@@ -172,9 +173,13 @@ def _claim(running: Deployed) -> float:
     asker = Asker(running)
     for _ in range(SWEEPS):
         asker.ask(("POST", "/v1/jobs", job_body(running)))
-    runtime: Any = type("Claimer", (), {"store": running.store, "nudges": Recorded(), "worker_id": "bench:1",
-                                        "settings": running.settings})  # fmt: skip
-    taken = _median_ms(lambda: claim_trial(runtime))
+
+    def claim() -> None:
+        with running.store.work() as work:
+            assert work.trials.devices_wanted(1) == 1
+            assert work.trials.claim("bench:1", 30.0, most_devices=1) is not None
+
+    taken = _median_ms(claim)
     running.sql("DELETE FROM jobs WHERE state IN ('queued', 'running')")
     return taken
 
