@@ -15,6 +15,7 @@ from tests.live import job_spec, kill, until
 from tests.postgres import PostgresServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(290)]
+STANDING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO jobs %'"
 
 
 def post(deployed: Deployment, dataset_id: str, name: str, wait_seconds: int = 0) -> httpx.Response:

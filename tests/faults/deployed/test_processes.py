@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -24,18 +25,19 @@ VICTIMS = ("trial", "worker-train", "worker-control", "api")
 def test_the_database_crashes_in_mid_epoch(
     deployed: Deployment, client: Tunelens, dataset_id: str, postgres: PostgresServer
 ) -> None:
-    job_id, queued = submit(client, dataset_id, epochs=60), submit(client, dataset_id, epochs=1)
+    job_id, queued = submit(client, dataset_id, epochs=200), submit(client, dataset_id, epochs=1)
     until(lambda: epochs(deployed, [job_id]) >= 2)
     before = [pid_of(deployed, name) for name in DAEMONS]
     (trial,) = deployed.trial_pids()
     postgres.crash()
     try:
         time.sleep(float(FAST["TUNELENS_LEASE_SECONDS"]) + 0.5)  # every lease has lapsed when it is back
-        assert deployed.trial_pids() == [trial]
     finally:
         postgres.start_again()
     assert ended_once(deployed, client, job_id) == 0
     assert ended_once(deployed, client, queued) == 0
+    tokens = f"SELECT lease_token FROM trials WHERE job_id IN ('{job_id}', '{queued}')"
+    assert rows(deployed, tokens) == [(1,), (1,)], "whoever had it has renewed it"
     assert [pid_of(deployed, name) for name in DAEMONS] == before
     assert gone(trial)
 
@@ -63,16 +65,18 @@ def test_a_worker_that_froze_past_its_lease_writes_nothing_when_it_thaws(
 
 def test_a_rolling_restart_charges_nobody(deployed: Deployment, client: Tunelens, dataset_id: str) -> None:
     """A second SIGTERM changes nothing; a client that reads events along the way misses none."""
-    job_ids = [submit(client, dataset_id, epochs=40) for _ in range(2)]
+    count = 40
+    job_ids = [submit(client, dataset_id, epochs=count) for _ in range(2)]
     with ThreadPoolExecutor(1) as pool, client_of(deployed) as reader:
         read = pool.submit(lambda: [event.seq for event in reader.events(job_ids[0])])
         for name in ("worker-train", "api", "worker-control", "worker-explain"):
             done = epochs(deployed, job_ids)
-            until(lambda done=done: epochs(deployed, job_ids) > min(done, 78), PATIENCE_SECONDS)  # type: ignore[misc]
+            until(lambda done=done: epochs(deployed, job_ids) > min(done, 2 * count - 1), PATIENCE_SECONDS)  # type: ignore[misc]
             before = pid_of(deployed, name)
-            for _ in range(2):
+            os.kill(before, signal.SIGTERM)
+            time.sleep(0.1)
+            with suppress(ProcessLookupError):  # it was quick
                 os.kill(before, signal.SIGTERM)
-                time.sleep(0.1)
             until(lambda before=before, name=name: pid_of(deployed, name) != before, PATIENCE_SECONDS)  # type: ignore[misc]
             until(deployed.is_ready, PATIENCE_SECONDS)
         assert [ended_once(deployed, client, job_id) for job_id in job_ids] == [0, 0]
