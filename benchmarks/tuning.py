@@ -2,6 +2,7 @@
 
     PYTHONPATH=. python benchmarks/tuning.py --archive fashion.zip [--trainable head|all] [--trials 30] [--epochs 10]
                                              [--samples 0] [--script-trials 3] [--workers 1] [--threads 0] [--seed 0]
+                                             [--search bayesian|unpruned]
 
 Both search the learning rate (1e-5 to 0.1, logarithmic) and the batch size (16, 32, 64) with Optuna's TPE and median
 pruner. The script is Optuna's PyTorch example with a timm network: it opens the images of every batch, sends them
@@ -10,6 +11,7 @@ dealt, so that the best validation losses can be compared. With `--script-trials
 scaled up, which is said in the result and flatters us, as the first five trials are never pruned. `--seed` is of both
 searches and of the split. Without an archive, scikit-learn's digits are used. `--workers 2` runs two
 trials at once, each with `--threads` threads (0: its share of the cores). `--script-trials 0` leaves the script out.
+`--search unpruned` runs the same trials to their ends whatever the number of workers, to compare these.
 """
 
 import argparse
@@ -43,6 +45,7 @@ SPACE = {
     "training.learning_rate": {"low": 1e-5, "high": 0.1, "log": True},
     "training.batch_size": {"choices": [16, 32, 64]},
 }
+SEARCHES = {"bayesian": {"strategy": "bayesian"}, "unpruned": {"strategy": "random", "pruner": "none"}}
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):
@@ -121,7 +124,7 @@ def tuned(live: Live, archive: Path, asked: argparse.Namespace) -> tuple[dict[st
         "backbone": {"name": BACKBONE, "trainable": asked.trainable},
         "augmentation": {"policy": "none"},
         "training": {"epochs": asked.epochs, "image_size": SIZE},
-        "tuning": {"strategy": "bayesian", "trials": asked.trials, "parallel": asked.workers, "space": SPACE},
+        "tuning": {"trials": asked.trials, "parallel": asked.workers, "space": SPACE} | SEARCHES[asked.search],
         "limits": {"wall_seconds": 4 * 3600},
     }
     started = time.perf_counter()
@@ -165,6 +168,7 @@ def main() -> None:
     arguments.add_argument("--epochs", type=int, default=10)
     arguments.add_argument("--samples", type=int, default=0)
     arguments.add_argument("--script-trials", type=int, default=3)
+    arguments.add_argument("--search", choices=[*SEARCHES], default="bayesian")
     arguments.add_argument("--workers", type=int, default=1)
     arguments.add_argument("--threads", type=int, default=0)
     arguments.add_argument("--seed", type=int, default=0)
