@@ -17,11 +17,11 @@ class Settings(BaseSettings):
         artifacts_url: `sql:` (chunk rows), `file:///…` or any other fsspec URL.
         cache_bytes: for everything below `cache` together, on each machine; what is in use may exceed it.
         train_slots: devices of one train worker, each for one trial or one rank of it; one per GPU, or 1.
-        memory_limit_bytes: of one child process, without mapped files; 0 is no limit.
-        worker_is_lost_after: sightings of an expired lease are this far apart before it is taken away.
+        database_patience_seconds: how long the database may be away before a worker stops what it is at.
+        expiry_sightings_apart_seconds: an expired lease is taken away when it is seen twice, so far apart.
         export_seconds: wall limit of one export.
-        memory_limit_bytes: of a trial, an export, or whoever reads a dataset; none: shares of what the machine or the
-            container has (`worker.runtime.memory`); 0: no limit.
+        memory_limit_bytes: of a trial, an export, or whoever reads a dataset, without mapped files; none: shares of
+            what the machine or the container has (`worker.runtime.memory`); 0: no limit.
         scratch_limit_bytes: what one trial, export or validation may keep on the disk while it works.
         rate_requests, rate_window_seconds: an API key's requests to one process; they refill evenly.
         max_streams: event streams that an API key may hold open at one process.
@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = 5.0
     sweep_seconds: float = 10.0
     expiry_sightings_apart_seconds: float = 15.0
+    database_patience_seconds: float = Field(1200.0, gt=0)
     max_attempts: int = 3
     cancel_grace_seconds: float = 5.0
     stall_seconds: float = 900.0

@@ -14,6 +14,16 @@ IDLE_IN_TRANSACTION_SECONDS = 30
 """Of a process that stands still within a transaction (frozen, or its machine is): PostgreSQL rolls it back then, so
 that its locks keep nobody for longer.
 """
+LINE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""A line on which nothing arrives any more fails after about 25 seconds, whether something was being sent (the last
+value, in milliseconds) or an answer awaited (the others, in seconds); Linux would wait for 15 minutes and for 2 hours.
+"""
 POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 30, "hide_parameters": True}
 """Parameters are what clients wrote: errors, and so logs, do not repeat them."""
 
@@ -52,7 +62,7 @@ def make_engine(database_url: str) -> Engine:
     url = make_url(database_url)
     if url.get_backend_name() == "postgresql":
         # PgBouncer in transaction mode loses prepared statements.
-        arguments = {"prepare_threshold": None, "connect_timeout": 5}
+        arguments = {"prepare_threshold": None, **LINE}
         url = url.set(drivername="postgresql+psycopg")
         engine = create_engine(url, pool_pre_ping=True, **POOL, connect_args=arguments)
         event.listen(engine, "connect", _prepare_postgresql)

@@ -8,9 +8,10 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -33,10 +34,11 @@ def start_fork_server(preload: Sequence[str]) -> None:
 
 @dataclass
 class Child:
-    """A running child and the two ends that its supervisor holds."""
+    """A running child and the two ends that its supervisor holds; its scribe tells the child things, too."""
 
     process: ForkServerProcess
     pipe: "connection.Connection[Any, Any]"
+    _telling: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def messages(self, timeout_seconds: float) -> list[Message]:
         """What the child has said; waits for the first word, its end, or the timeout. Half a message, of a child that
@@ -74,14 +76,15 @@ class Child:
                 os.killpg(pid, signal.SIGKILL)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.pipe.close()
+        with self._telling:
+            self.pipe.close()
 
     def await_end(self) -> None:
         """Waits until a killed child is gone, its memory and its GPU free again."""
         self.process.join(10)
 
     def _tell(self, message: object) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError, OSError):
+        with self._telling, suppress(OSError):
             self.pipe.send(message)
 
     def memory_bytes(self) -> int:

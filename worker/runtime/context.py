@@ -57,6 +57,7 @@ class Runtime:
             memory_bytes=memory_bytes,
             scratch=scratch,
             scratch_bytes=settings.scratch_limit_bytes,
+            patience_seconds=settings.database_patience_seconds,
         )
 
     @property

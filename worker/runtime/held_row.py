@@ -12,7 +12,8 @@ from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
 from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Ending, Report
-from worker.runtime.supervision import Supervisor, Watch, Wish
+from worker.runtime.scribe import Wish
+from worker.runtime.supervision import Supervisor, Watch
 
 
 @dataclass(frozen=True)

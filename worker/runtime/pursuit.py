@@ -20,8 +20,9 @@ from worker.runtime.child import Order
 from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
 from worker.runtime.messages import Done, Ending, GaveUp
+from worker.runtime.scribe import Wish
 from worker.runtime.search import read_records, read_search
-from worker.runtime.supervision import Supervisor, Wish
+from worker.runtime.supervision import Supervisor
 from worker.runtime.work import SearchOrder, work_pictures, work_proposal
 from worker.training.order import PICTURE_OF
 from worker.tuning.records import Proposal

@@ -1,25 +1,17 @@
 """The parent's side of a child: heartbeat, wishes, limits, and how it ended."""
 
-import logging
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from service.errors import LeaseLost, ResourceExhausted
+from service.errors import ResourceExhausted
 from worker.runtime.children import Child
 from worker.runtime.messages import Crashed, Ending, Failed, GaveUp, Report
 from worker.runtime.ranks import Ranks
 from worker.runtime.scratch import folder_bytes
+from worker.runtime.scribe import Scribe, Wish
 
-log = logging.getLogger(__name__)
-
-Wish = Literal["go_on", "look", "stop"]
-"""`look`: ask the database now."""
 LOOK_SECONDS = 0.5
 
 
@@ -30,28 +22,29 @@ class Watch:
     Attributes:
         wall_seconds: of this attempt.
         stall_seconds: longest silence.
-        scratch: the child's folder, which may hold `scratch_bytes`; weighed at each heartbeat.
         patience_seconds: how long the database may be away before the work is stopped.
+        scratch: the child's folder, which may hold `scratch_bytes`; weighed at each heartbeat.
     """
 
     heartbeat_seconds: float
     grace_seconds: float
     wall_seconds: float
     stall_seconds: float
+    patience_seconds: float
     memory_bytes: int = 0
     scratch: Path | None = None
     scratch_bytes: int = 0
-    patience_seconds: float = 1200.0
 
 
 class Supervisor:
-    """Watches one child, or the ranks of a trial as one, until it has ended.
+    """Watches one child, or the ranks of a trial as one, until it has ended; a `Scribe` talks to the database.
 
     Args:
         beat: renews the lease and says whether to go on; may raise `LeaseLost`, and database errors, which are
             borne for `patience_seconds`.
         record: keeps one report; the same errors, and the report is kept until it is written.
-        wish: cheap; asked twice a second (a draining worker); `look` has it beat at once.
+        wish: cheap; asked twice a second and after each epoch (a draining worker); `look` has it beat at once.
+        reports: to be kept before those of the child.
     """
 
     def __init__(
@@ -62,52 +55,43 @@ class Supervisor:
         beat: Callable[[], Wish],
         record: Callable[[Report], None],
         wish: Callable[[], Wish],
+        reports: Iterable[Report] = (),
     ) -> None:
         self._child = child
         self._watch = watch
-        self._beat = beat
-        self._record = record
         self._wish = wish
-        self._reports: deque[Report] = deque()
-        self._epochs_written = 0
-        self._database_ok_at = self._weighed_at = time.monotonic()
+        self._scribe = Scribe(beat, record, follow=self._follow, every_seconds=watch.heartbeat_seconds, reports=reports)
+        self._stop_at: float | None = None
+        self._weighed_at = time.monotonic()
 
     def run(self) -> Ending:
         """How the child ended; it is killed when this returns or raises, and `Child.await_end` waits until it is gone.
 
         Raises:
-            LeaseLost: somebody else holds the row; nothing more may be written.
+            LeaseLost: somebody else holds the row, or may; nothing more may be written.
         """
-        try:
-            ending = self._until_end()
-            while self._reports and not self._write_reports():
-                time.sleep(LOOK_SECONDS)
+        with self._scribe:
+            try:
+                ending = self._until_end()
+            finally:
+                self._child.kill()
+            self._scribe.finish(self._watch.patience_seconds)
             return ending
-        finally:
-            self._child.kill()
 
     def _until_end(self) -> Ending:
-        started = heard = beaten = time.monotonic()
-        stop_at: float | None = None
+        started = heard = time.monotonic()
         while True:
             for message in self._child.messages(LOOK_SECONDS):
                 heard = time.monotonic()
                 if not isinstance(message, Report):
                     return message
-                self._reports.append(message)
-            self._write_reports()
+                self._scribe.write(message)
+            self._scribe.check()
+            self._obey(self._wish())
+            if self._scribe.away_seconds > self._watch.patience_seconds:
+                self._stop()
             now = time.monotonic()
-            wish = self._wish()
-            if wish == "look" or now - beaten >= self._watch.heartbeat_seconds:
-                beaten = now
-                wish = "stop" if self._beats() == "stop" else wish
-            if wish == "stop" and stop_at is None:
-                self._child.ask_to_stop()
-                stop_at = now + self._watch.grace_seconds
-            if self._epochs_written:
-                self._child.heed(self._epochs_written)
-                self._epochs_written = 0
-            if stop_at is not None and now >= stop_at:
+            if self._stop_at is not None and now >= self._stop_at:
                 return GaveUp()
             over = self._limit_reached(now - started, now - heard)
             if over is not None:
@@ -115,11 +99,29 @@ class Supervisor:
             if not self._child.is_alive():
                 return self._after_death()
 
+    def _follow(self, wish: Wish, epochs: int) -> None:
+        """In the scribe's thread: what follows from its epochs is told to the child before it goes on."""
+        self._obey(wish)
+        if epochs:
+            self._obey(self._wish())
+            self._child.heed(epochs)
+
+    def _obey(self, wish: Wish) -> None:
+        if wish == "stop":
+            self._stop()
+        elif wish == "look":
+            self._scribe.look()
+
+    def _stop(self) -> None:
+        if self._stop_at is None:
+            self._stop_at = time.monotonic() + self._watch.grace_seconds
+            self._child.ask_to_stop()
+
     def _after_death(self) -> Ending:
         for message in self._child.messages(0):
             if not isinstance(message, Report):
                 return message
-            self._reports.append(message)
+            self._scribe.write(message)
         return Crashed(f"The child process ended with exit code {self._child.exit_code}.")
 
     def _limit_reached(self, running: float, silent: float) -> Ending | None:
@@ -145,27 +147,3 @@ class Supervisor:
             return False
         self._weighed_at = now
         return folder_bytes(self._watch.scratch) > self._watch.scratch_bytes
-
-    def _beats(self) -> Wish:
-        try:
-            wish = self._beat()
-        except SQLAlchemyError as error:
-            return self._bear(error)
-        self._database_ok_at = time.monotonic()
-        return wish
-
-    def _write_reports(self) -> bool:
-        try:
-            while self._reports:
-                self._record(self._reports[0])
-                self._epochs_written += self._reports.popleft().kind == "epoch"
-        except SQLAlchemyError as error:
-            if self._bear(error) == "stop":
-                raise LeaseLost("The database was away for too long.") from error
-            return False
-        return True
-
-    def _bear(self, error: SQLAlchemyError) -> Wish:
-        away = time.monotonic() - self._database_ok_at
-        log.warning("database away for %.0f s: %s", away, type(error).__name__)
-        return "stop" if away > self._watch.patience_seconds else "go_on"

@@ -22,8 +22,9 @@ from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Again, Crashed, Done, Ending, Failed, GaveUp, Report
 from worker.runtime.pursuit import pursue, take_step
 from worker.runtime.ranks import Ranks, start_ranks
+from worker.runtime.scribe import Wish
 from worker.runtime.storing import row_values, why_not_stored
-from worker.runtime.supervision import Supervisor, Watch, Wish
+from worker.runtime.supervision import Supervisor, Watch
 from worker.runtime.work import work_trial
 from worker.training.order import TrialOrder, TrialOutcome
 
@@ -56,8 +57,8 @@ class TrialRun:
                 self._task = read_assignment(self.runtime, self.lease)
                 with log_ids(job_id=self._task.job_id, trial=self._task.number):
                     self._go_through()
-        except LeaseLost:
-            log.warning("trial %s is somebody else's now", self.lease.row_id)
+        except LeaseLost as error:
+            log.warning("trial %s is given up: %s", self.lease.row_id, error.detail)
         finally:
             self._await_child()
 
@@ -93,14 +94,16 @@ class TrialRun:
         ending = self._supervised(order)
         while isinstance(ending, Again):
             self._await_child()
-            self._record(Report("warning", ending.reason, {"micro_batch_size": ending.micro_batch_size}))
-            ending = self._supervised(replace(order, micro_batch_size=ending.micro_batch_size))
+            why = Report("warning", ending.reason, {"micro_batch_size": ending.micro_batch_size})
+            ending = self._supervised(replace(order, micro_batch_size=ending.micro_batch_size), why)
         return ending
 
-    def _supervised(self, order: TrialOrder) -> Ending:
+    def _supervised(self, order: TrialOrder, *reports: Report) -> Ending:
         self._child = start_ranks(self.work, order, self.devices, is_judged=is_judged(self._task))
         watch = self._watch(order.scratch)
-        return Supervisor(self._child, watch, beat=self._beat, record=self._record, wish=self._wish).run()
+        return Supervisor(
+            self._child, watch, beat=self._beat, record=self._record, wish=self._wish, reports=reports
+        ).run()
 
     def _await_child(self) -> None:
         """Before nothing else is begun on the device, and nobody hears that the trial has stopped."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from service.errors import Diverged, ExportFailed, Stopped
 from worker.exporting.order import ExportOrder
 from worker.runtime.child import Reporter
+from worker.training.order import PassesTooLarge
 
 if TYPE_CHECKING:  # children start sooner without it, and some have half a second to live
     from worker.runtime.work import ValidationOrder
@@ -90,6 +91,19 @@ def ignore_everything(payload: str, reporter: Reporter) -> None:
     while True:
         reporter.progress(1, 0.5)
         time.sleep(0.02)
+
+
+def fall_silent(payload: str, reporter: Reporter) -> None:
+    Path(payload).write_text(f"{os.getpid()}")
+    time.sleep(600)
+
+
+def have_room_for_two(order: "TrialOrder", reporter: Reporter) -> None:
+    """As a rank whose memory suffices for passes of two samples; then it is asked to stop."""
+    size = order.micro_batch_size or 8
+    if size > 2:
+        raise PassesTooLarge(f"Memory does not suffice for {size} samples.", size // 2)
+    raise Stopped("asked")
 
 
 def map_and_wait(payload: str, reporter: Reporter) -> None:

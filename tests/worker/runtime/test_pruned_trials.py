@@ -1,6 +1,5 @@
 """A trial under its supervisor: what the pruner, the target and a better trial do to it."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from service.specs.tasks import RUN_TRIALS
 from service.store import Store
 from service.store.tables import TrialRow
 from tests.nudges import Recorded
+from tests.worker.runtime import children
 from tests.worker.runtime.searching import add_search, claim, end, states, step
 from tests.worker.runtime.test_claims import make_runtime
 from tests.worker.training.orders import order as image_order
@@ -17,9 +17,8 @@ from tests.worker.training.orders import spec as image_spec
 from worker.runtime.assignments import read_assignment
 from worker.runtime.devices import Device
 from worker.runtime.judging import is_beaten, is_judged
-from worker.runtime.messages import Again, Ending, GaveUp, Report
+from worker.runtime.messages import GaveUp, Report
 from worker.runtime.trials import TrialRun
-from worker.training.order import TrialOrder
 
 MEDIAN = {"trials": 20, "parallel": 1, "pruner": "median", "training": {"epochs": 20}}
 
@@ -141,24 +140,13 @@ def test_a_trials_time_is_what_is_left_of_the_jobs(store: Store, tmp_path: Path)
     assert task.spent_seconds == 2.0
 
 
-@dataclass
-class Cramped(TrialRun):
-    """Memory suffices for passes of 2."""
-
-    tried: list[int | None] = field(default_factory=list)
-
-    def _supervised(self, order: TrialOrder) -> Ending:
-        self.tried.append(order.micro_batch_size)
-        size = order.micro_batch_size or 8
-        return Again(f"Memory does not suffice for {size} samples.", size // 2) if size > 2 else GaveUp()
-
-
 def test_a_trial_whose_ranks_lack_memory_begins_again_without_a_charge(store: Store, tmp_path: Path) -> None:
     add_search(store)
-    run = Cramped(make_runtime(store, tmp_path), claim(store), [Device("cpu", "", 1)] * 2)
+    devices = [Device("cpu", "", 1)]
+    run = TrialRun(make_runtime(store, tmp_path), claim(store), devices, children.have_room_for_two)
     run._task = read_assignment(run.runtime, run.lease)
+    run._spec = run._task.job_spec
     assert run._fitted(image_order(tmp_path, image_spec())) == GaveUp()
-    assert run.tried == [None, 4, 2]
     with store.read() as work:
         assert work.trials.get(run.lease.row_id).attempt == 0
         told = [event for event in work.events.after("job_1", 0, 100) if event.type == "warning"]

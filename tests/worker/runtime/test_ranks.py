@@ -21,7 +21,8 @@ from worker.runtime.children import start_fork_server
 from worker.runtime.devices import Device
 from worker.runtime.messages import Again, Crashed, Done, Ending, Failed, GaveUp, Report
 from worker.runtime.ranks import Ranks, start_ranks
-from worker.runtime.supervision import Supervisor, Wish
+from worker.runtime.scribe import Wish
+from worker.runtime.supervision import Supervisor
 from worker.training.order import TrialOrder
 from worker.training.ranks import Ranks as Share
 

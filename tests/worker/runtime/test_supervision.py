@@ -3,50 +3,20 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
-from service.errors import LeaseLost
 from tests.live import gone, until
 from tests.worker.runtime import children
+from tests.worker.runtime.supervised import WATCH, pids_in, supervise
 from worker.runtime.child import Order
 from worker.runtime.children import start_child
-from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp, Report
-from worker.runtime.supervision import Supervisor, Watch, Wish
-
-WATCH = Watch(heartbeat_seconds=0.1, grace_seconds=5.0, wall_seconds=60.0, stall_seconds=60.0)
-
-
-def supervise(
-    work: Callable[..., object],
-    payload: object = None,
-    *,
-    is_judged: bool = False,
-    watch: Watch = WATCH,
-    beat: Callable[[], Wish] = lambda: "go_on",
-    **more: Any,
-) -> Ending:
-    callbacks: dict[str, Any] = {"record": lambda report: None, "wish": lambda: "go_on", **more}
-    started = start_child(work, Order(payload, is_judged=is_judged))
-    try:
-        return Supervisor(started, watch, beat=beat, **callbacks).run()
-    finally:
-        started.await_end()
-
-
-def pids_in(path: Path) -> list[int]:
-    deadline = time.monotonic() + 20.0
-    while time.monotonic() < deadline:
-        if path.exists() and (text := path.read_text()):
-            return [int(part) for part in text.split()]
-        time.sleep(0.02)
-    raise AssertionError("the child did not start")
+from worker.runtime.messages import Crashed, Done, Failed, GaveUp, Report
+from worker.runtime.scribe import Wish
+from worker.runtime.supervision import Watch
 
 
 def test_a_result_comes_after_every_report() -> None:
@@ -126,7 +96,7 @@ def test_a_child_is_never_more_than_one_epoch_ahead_of_its_judge() -> None:
 
 def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> None:
     marker = tmp_path / "pids"
-    watch = Watch(heartbeat_seconds=0.1, grace_seconds=0.3, wall_seconds=60.0, stall_seconds=60.0)
+    watch = replace(WATCH, grace_seconds=0.3)
     wish: Callable[[], Wish] = lambda: "stop" if marker.exists() else "go_on"  # noqa: E731
     assert supervise(children.ignore_everything, str(marker), watch=watch, wish=wish) == GaveUp()
     assert all(gone(pid) for pid in pids_in(marker))
@@ -135,8 +105,8 @@ def test_who_does_not_listen_is_killed_after_the_grace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("watch", "slug"),
     [
-        (Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=1.0, stall_seconds=60.0), "resource-exhausted"),
-        (Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=1.0), None),
+        (replace(WATCH, wall_seconds=1.0), "resource-exhausted"),
+        (replace(WATCH, stall_seconds=1.0), None),
     ],
 )
 def test_s40_time_limits(watch: Watch, slug: str | None) -> None:
@@ -151,8 +121,7 @@ def test_s40_time_limits(watch: Watch, slug: str | None) -> None:
 
 
 def test_s40_the_memory_limit_ends_the_child_only() -> None:
-    watch = Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=60.0,
-                  memory_bytes=400 * 1024**2)  # fmt: skip
+    watch = replace(WATCH, memory_bytes=400 * 1024**2)
     ending = supervise(children.eat_memory, watch=watch)
     assert isinstance(ending, Failed)
     assert ending.problem["type"] == "/problems/resource-exhausted"
@@ -171,41 +140,6 @@ def test_s40_the_system_takes_a_child_before_its_worker() -> None:
     ours = int(Path("/proc/self/oom_score_adj").read_text())
     assert supervise(children.tell_its_score) == Done(500)
     assert ours < 500
-
-
-def test_a_lost_lease_ends_the_child_at_once(tmp_path: Path) -> None:
-    marker = tmp_path / "pids"
-
-    def beat() -> Wish:
-        if marker.exists():
-            raise LeaseLost("replaced")
-        return "go_on"
-
-    with pytest.raises(LeaseLost):
-        supervise(children.ignore_everything, str(marker), beat=beat)
-    assert all(gone(pid) for pid in pids_in(marker))
-
-
-def test_reports_outlive_a_database_outage() -> None:
-    kept: list[str] = []
-    failures = iter([True] * 4)
-
-    def record(report: Report) -> None:
-        if next(failures, False):
-            raise OperationalError("UPDATE", {}, Exception("the database is away"))
-        kept.append(report.message)
-
-    assert supervise(children.say_and_return, 5, record=record) == Done(10)
-    assert kept == [f"step {step}" for step in range(5)]
-
-
-def test_a_database_away_for_too_long_stops_the_work(tmp_path: Path) -> None:
-    watch = Watch(heartbeat_seconds=0.1, grace_seconds=1.0, wall_seconds=60.0, stall_seconds=60.0, patience_seconds=0.5)
-
-    def beat() -> Wish:
-        raise OperationalError("UPDATE", {}, Exception("the database is away"))
-
-    assert supervise(children.wait_for_stop, str(tmp_path / "pids"), watch=watch, beat=beat) == GaveUp()
 
 
 def test_a_killed_worker_leaves_no_orphan(tmp_path: Path) -> None:
