@@ -126,12 +126,17 @@ class Deployment:
             assert child.is_alive, f"{child.title} {child.how_it_ended()}:\n{child.log_tail()}"
         return self.is_ready()
 
-    def another(self, name: str, **environment: str) -> Child:
-        """One more process of a service, with the same folder, as `--scale` has it; the caller's to end."""
+    @contextmanager
+    def another(self, name: str, **environment: str) -> Iterator[Child]:
+        """One more process of a service, with the same folder, as `--scale` has it, until the block ends."""
         own = self.environment(name) | environment
         child = Child(name, self.command(name), self.folder / f"{name}.log", own, lambda _ended: None)
         child.start()
-        return child
+        try:
+            yield child
+        finally:
+            child.terminate()
+            until(lambda: not child.is_alive, 120.0)
 
     def _child(self, name: str) -> Child:
         return Child(

@@ -11,8 +11,8 @@ import pytest
 
 from client import Tunelens
 from tests.deployment.deployed import DAEMONS, Deployment, client_of, rows
-from tests.faults.deployed.watching import ended_once, epochs, pid_of, submit, trial_of
-from tests.live import FAST, children_of, gone, kill, until
+from tests.faults.deployed.watching import ended_once, epochs, frozen, pid_of, submit, trial_of, trials_under
+from tests.live import FAST, gone, kill, until
 from tests.postgres import PostgresServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(290)]
@@ -45,22 +45,16 @@ def test_the_database_crashes_in_mid_epoch(
 def test_a_worker_that_froze_past_its_lease_writes_nothing_when_it_thaws(
     deployed: Deployment, client: Tunelens, dataset_id: str
 ) -> None:
-    frozen = pid_of(deployed, "worker-train")
+    first = pid_of(deployed, "worker-train")
     job_id = submit(client, dataset_id, epochs=100)
     until(lambda: epochs(deployed, [job_id]) >= 2)
     (orphan,) = deployed.trial_pids()
-    os.kill(frozen, signal.SIGSTOP)
-    second = deployed.another("worker-train")
-    try:
-        until(lambda: trial_of(deployed, job_id)[1] == 1, PATIENCE_SECONDS)
-        until(lambda: [pid for server in children_of(second.pid or 0) for pid in children_of(server)], PATIENCE_SECONDS)
-        os.kill(frozen, signal.SIGCONT)
+    with deployed.another("worker-train") as second:
+        with frozen(first):
+            until(lambda: trial_of(deployed, job_id)[1] == 1, PATIENCE_SECONDS)
+            until(lambda: trials_under(second), PATIENCE_SECONDS)
         assert gone(orphan), "its supervisor ends it as soon as it hears that it was replaced"
         assert ended_once(deployed, client, job_id) == 1
-    finally:
-        os.kill(frozen, signal.SIGCONT)
-        second.terminate()
-        until(lambda: not second.is_alive, PATIENCE_SECONDS)
 
 
 def test_a_rolling_restart_charges_nobody(deployed: Deployment, client: Tunelens, dataset_id: str) -> None:

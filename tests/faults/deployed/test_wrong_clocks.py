@@ -1,9 +1,9 @@
 """Machines whose clocks are wrong: leases go by the database's."""
 
 import json
-import os
-import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from client import Tunelens
 from client.children import Child
 from tests.deployment.deployed import Deployment, rows
-from tests.faults.deployed.watching import epochs, pid_of, submit, trial_of
+from tests.faults.deployed.watching import epochs, frozen, pid_of, submit, trial_of
 from tests.live import FAST, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
@@ -26,11 +26,14 @@ time.time_ns = lambda: right_ns() + int(offset * 1e9)
 """
 
 
-def with_wrong_clock(deployed: Deployment, name: str, folder: Path, offset_seconds: float) -> Child:
+@contextmanager
+def with_wrong_clock(deployed: Deployment, name: str, folder: Path, offset_seconds: float) -> Iterator[Child]:
     """One more process of a service, which Python tells another time from its very start."""
     (folder / "sitecustomize.py").write_text(WRONG)
     path = f"{folder}:{deployed.environment(name)['PYTHONPATH']}"
-    return deployed.another(name, PYTHONPATH=path, CLOCK_OFFSET_SECONDS=str(offset_seconds))
+    with deployed.another(name, PYTHONPATH=path, CLOCK_OFFSET_SECONDS=str(offset_seconds)) as child:
+        until(lambda: rows(deployed, f"SELECT 1 FROM workers WHERE id LIKE '%:{child.pid}:%'"), 120.0)
+        yield child
 
 
 def is_dated(deployed: Deployment, name: str, offset_seconds: float) -> bool:
@@ -43,13 +46,11 @@ def is_dated(deployed: Deployment, name: str, offset_seconds: float) -> bool:
 def test_wrong_clocks_lose_no_lease(deployed: Deployment, client: Tunelens, dataset_id: str, tmp_path: Path) -> None:
     """A train worker ten minutes late, and a sweeper two hours early: what is worst for a lease."""
     lease_seconds = float(FAST["TUNELENS_LEASE_SECONDS"])
-    usual = pid_of(deployed, "worker-train")
-    os.kill(usual, signal.SIGSTOP)
-    late = with_wrong_clock(deployed, "worker-train", tmp_path, LATE_SECONDS)
-    early = with_wrong_clock(deployed, "worker-control", tmp_path, EARLY_SECONDS)
-    try:
-        for child in (late, early):
-            until(lambda child=child: rows(deployed, f"SELECT 1 FROM workers WHERE id LIKE '%:{child.pid}:%'"), 120.0)  # type: ignore[misc]
+    with (
+        with_wrong_clock(deployed, "worker-train", tmp_path, LATE_SECONDS) as late,
+        with_wrong_clock(deployed, "worker-control", tmp_path, EARLY_SECONDS),
+        frozen(pid_of(deployed, "worker-train")),
+    ):
         job_id = submit(client, dataset_id, epochs=1000)
         until(lambda: epochs(deployed, [job_id]) >= 1, 120.0)
         owner = trial_of(deployed, job_id)[2]
@@ -63,8 +64,3 @@ def test_wrong_clocks_lose_no_lease(deployed: Deployment, client: Tunelens, data
         assert is_dated(deployed, "worker-train", LATE_SECONDS)
         assert is_dated(deployed, "worker-control", EARLY_SECONDS)
         assert client.cancel_job(job_id, wait_seconds=30)["state"] == "cancelled"
-    finally:
-        os.kill(usual, signal.SIGCONT)
-        for child in (late, early):
-            child.terminate()
-            until(lambda child=child: not child.is_alive, 120.0)  # type: ignore[misc]

@@ -1,11 +1,16 @@
 """What becomes of jobs while a deployment is being disturbed, as its rows tell."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from client import Tunelens
+from client.children import Child
 from client.errors import TunelensError
 from tests.deployment.deployed import Deployment, rows
-from tests.live import job_spec, until
+from tests.live import children_of, job_spec, until
 
 
 def submit(client: Tunelens, dataset_id: str, **training: Any) -> str:
@@ -46,6 +51,21 @@ def pid_of(deployed: Deployment, name: str) -> int:
     pid = deployed.child(name).pid
     assert pid is not None
     return pid
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process that stands still until the block ends."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def trials_under(worker: Child) -> list[int]:
+    """Children in which a worker's trials run."""
+    return [pid for server in children_of(worker.pid or 0) for pid in children_of(server)]
 
 
 def trial_of(deployed: Deployment, job_id: str) -> tuple[str, int, str | None]:
