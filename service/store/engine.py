@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Float, ScalarSelect, create_engine, event, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -23,7 +24,10 @@ LINE: dict[str, Any] = {
 }
 """A line on which nothing arrives any more fails after about 25 seconds, whether something was being sent (the last
 value, in milliseconds) or an answer awaited (the others, in seconds); Linux would wait for 15 minutes and for 2 hours.
+A server whose kernel still acknowledges, frozen or behind a proxy, is waited for all the same. A URL may say otherwise.
 """
+AWAY = (OperationalError, InterfaceError, InternalError, TimeoutError)
+"""What a question meets while the database is away, stopped, full, only to be read, or out of connections."""
 POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 30, "hide_parameters": True}
 """Parameters are what clients wrote: errors, and so logs, do not repeat them."""
 
@@ -62,7 +66,7 @@ def make_engine(database_url: str) -> Engine:
     url = make_url(database_url)
     if url.get_backend_name() == "postgresql":
         # PgBouncer in transaction mode loses prepared statements.
-        arguments = {"prepare_threshold": None, **LINE}
+        arguments = {"prepare_threshold": None, **{key: LINE[key] for key in LINE if key not in url.query}}
         url = url.set(drivername="postgresql+psycopg")
         engine = create_engine(url, pool_pre_ping=True, **POOL, connect_args=arguments)
         event.listen(engine, "connect", _prepare_postgresql)
@@ -110,7 +114,5 @@ def _begin_sqlite(connection: Any) -> None:
     if options.get("read_only"):
         connection.exec_driver_sql("BEGIN DEFERRED")
         return
-    cursor = connection.connection.cursor()
-    cursor.execute(f"PRAGMA synchronous={'NORMAL' if options.get('quick') else 'FULL'}")
-    cursor.execute("BEGIN IMMEDIATE")
-    cursor.close()
+    connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get('quick') else 'FULL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

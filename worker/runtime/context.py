@@ -19,6 +19,8 @@ from worker.runtime.figures import Figures
 from worker.runtime.memory import MemoryLimits, available_memory, memory_limits
 from worker.runtime.supervision import Watch
 
+DRAIN_PATIENCE_SECONDS = 10.0
+
 
 @dataclass
 class Runtime:
@@ -57,8 +59,13 @@ class Runtime:
             memory_bytes=memory_bytes,
             scratch=scratch,
             scratch_bytes=settings.scratch_limit_bytes,
-            patience_seconds=settings.database_patience_seconds,
+            patience=self.patience,
         )
+
+    def patience(self) -> float:
+        """For how many seconds the database may be away before work is given up; few for who is to end soon."""
+        seconds = self.settings.database_patience_seconds
+        return min(seconds, DRAIN_PATIENCE_SECONDS) if self.draining.is_set() else seconds
 
     @property
     def cache(self) -> DiskCache:

@@ -15,6 +15,7 @@ from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
 from worker.runtime.context import Runtime
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
+from worker.runtime.outages import insist
 from worker.runtime.scratch import remove_left_behind
 from worker.runtime.storing import why_not_stored
 from worker.runtime.work import work_export
@@ -40,9 +41,10 @@ class ExportRun:
         """Ends with the export succeeded or failed, or back in the queue; writes nothing once the lease is lost."""
         try:
             with self._row.kept():
-                self._conclude(self._ending())
-        except LeaseLost:
-            log.info("export %s is gone, or somebody else's now", self.lease.row_id)
+                ending = self._ending()
+                insist(lambda: self._conclude(ending), self.runtime.patience)
+        except LeaseLost as error:
+            log.info("export %s is given up: %s", self.lease.row_id, error.detail)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
             remove_left_behind(self._scratch.parent)

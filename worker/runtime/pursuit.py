@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
+from service.errors import LeaseLost
 from service.queue import Nudges, after_commit
 from service.specs.jobs import JobSpec
 from service.specs.points import random_point
@@ -117,7 +118,10 @@ def _in_child(runtime: Runtime, job_id: str, work: Any, order: SearchOrder) -> E
         return "go_on"
 
     child = start_child(work, Order(order, {"CUDA_VISIBLE_DEVICES": ""}))
-    ending = Supervisor(child, watch, beat=beat, record=lambda _: None, wish=wish).run()
+    try:
+        ending = Supervisor(child, watch, beat=beat, record=lambda _: None, wish=wish).run()
+    except LeaseLost:  # of a database that was away; whoever looks next goes on
+        ending = GaveUp()
     if not isinstance(ending, Done):
         log.warning("%s ended with %s", work.__name__, type(ending).__name__)
     return ending

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from service.errors import LeaseLost
+from service.store import AWAY
 from worker.runtime.messages import Report
 
 log = logging.getLogger(__name__)
@@ -26,12 +25,13 @@ Answer = TypeVar("Answer")
 
 
 class Scribe:
-    """Records reports in their order, and beats every so often, until its block ends.
+    """Records reports in their order, and beats every so often, until its block ends. One thing at a time, and the
+    beat first where it is due: however much there is to record, a cancelled job is heard of.
 
     Args:
         beat: renews the lease and says whether to go on.
         record: keeps one report.
-        follow: told what the last beat said, and how many epochs were recorded since; called in the scribe's thread.
+        follow: told what a beat said, or how many epochs were recorded; called in the scribe's thread.
         reports: to be recorded first.
     """
 
@@ -51,6 +51,7 @@ class Scribe:
         self._reports = deque(reports)
         self._changed = threading.Condition()
         self._due = time.monotonic() + every_seconds
+        self._pause_until = 0.0
         self._asked_at: float | None = None
         self._is_at_work = self._is_over = False
         self._error: Exception | None = None
@@ -74,9 +75,12 @@ class Scribe:
         return 0.0 if asked_at is None else time.monotonic() - asked_at
 
     def write(self, report: Report) -> None:
-        """Has it recorded after all that came before."""
+        """Has it recorded after all that came before; of progress that waits, only the last is worth it."""
         with self._changed:
-            self._reports.append(report)
+            if report.kind == "progress" and len(self._reports) > 1 and self._reports[-1].kind == "progress":
+                self._reports[-1] = report
+            else:
+                self._reports.append(report)
             self._changed.notify_all()
 
     def look(self) -> None:
@@ -90,28 +94,27 @@ class Scribe:
         if self._error is not None:
             raise self._error
 
-    def finish(self, patience_seconds: float) -> None:
-        """Waits until everything is recorded; nothing is written or asked after that.
+    def finish(self, patience: Callable[[], float]) -> None:
+        """Waits until everything is recorded and answered; nothing is written or asked after that.
 
         Raises:
-            LeaseLost: somebody else holds the row, or the database was away for that long and somebody else may.
+            LeaseLost: somebody else holds the row, or the database was away for so many seconds and somebody else may.
         """
         with self._changed:
             while True:
                 self.check()
-                if self.away_seconds > patience_seconds:
+                if self.away_seconds > patience():
                     raise LeaseLost("The database was away for too long.")
-                if not (self._reports or self._is_at_work):
+                if not self._reports and not self._is_at_work and self._asked_at is None:
                     break
                 self._changed.wait(RETRY_SECONDS)
             self._is_over = True
             self._changed.notify_all()
 
     def _serve(self) -> None:
-        pause = False
         try:
-            while self._wait(RETRY_SECONDS if pause else 0.0):
-                pause = not self._work_off()
+            while self._wait():
+                self._serve_one()
                 with self._changed:
                     self._is_at_work = False
                     self._changed.notify_all()
@@ -120,32 +123,33 @@ class Scribe:
                 self._error = error
                 self._changed.notify_all()
 
-    def _wait(self, pause_seconds: float) -> bool:
-        """Until there is something to do, and at least for the pause; False when it is over."""
+    def _wait(self) -> bool:
+        """Until there is something to do, and the pause after a failure is over; False when it is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_over, pause_seconds)
+            self._changed.wait_for(lambda: self._is_over, max(0.0, self._pause_until - time.monotonic()))
             while not self._is_over and not self._reports and (left := self._due - time.monotonic()) > 0:
                 self._changed.wait(left)
             self._is_at_work = not self._is_over
             return self._is_at_work
 
-    def _work_off(self) -> bool:
-        """What there is to do now; False when the database was away."""
+    def _serve_one(self) -> None:
         wish: Wish = "go_on"
         epochs = 0
-        is_there = True
+        is_due = time.monotonic() >= self._due
         try:
-            while self._reports and not self._is_over:
-                self._ask(lambda: self._record(self._reports[0]))
-                epochs += self._reports.popleft().kind == "epoch"
-            if time.monotonic() >= self._due:
+            if is_due:
                 self._due = time.monotonic() + self._every
                 wish = self._ask(self._beat)
-        except SQLAlchemyError as error:
-            is_there = False
+            else:
+                report = self._reports[0]
+                self._ask(lambda: self._record(report))
+                self._reports.popleft()
+                epochs = int(report.kind == "epoch")
+        except AWAY as error:
+            self._pause_until = time.monotonic() + RETRY_SECONDS
+            self._due = 0.0 if is_due else self._due
             log.warning("database away for %.0f s: %s", self.away_seconds, type(error).__name__)
         self._follow(wish, epochs)
-        return is_there
 
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         self._asked_at = self._asked_at or time.monotonic()

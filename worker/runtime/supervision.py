@@ -22,7 +22,7 @@ class Watch:
     Attributes:
         wall_seconds: of this attempt.
         stall_seconds: longest silence.
-        patience_seconds: how long the database may be away before the work is stopped.
+        patience: for how many seconds the database may be away before the work is stopped; fewer for who drains.
         scratch: the child's folder, which may hold `scratch_bytes`; weighed at each heartbeat.
     """
 
@@ -30,7 +30,7 @@ class Watch:
     grace_seconds: float
     wall_seconds: float
     stall_seconds: float
-    patience_seconds: float
+    patience: Callable[[], float]
     memory_bytes: int = 0
     scratch: Path | None = None
     scratch_bytes: int = 0
@@ -41,7 +41,7 @@ class Supervisor:
 
     Args:
         beat: renews the lease and says whether to go on; may raise `LeaseLost`, and database errors, which are
-            borne for `patience_seconds`.
+            borne for as long as `Watch.patience` says.
         record: keeps one report; the same errors, and the report is kept until it is written.
         wish: cheap; asked twice a second and after each epoch (a draining worker); `look` has it beat at once.
         reports: to be kept before those of the child.
@@ -70,13 +70,14 @@ class Supervisor:
         Raises:
             LeaseLost: somebody else holds the row, or may; nothing more may be written.
         """
-        with self._scribe:
-            try:
+        try:
+            with self._scribe:
                 ending = self._until_end()
-            finally:
                 self._child.kill()
-            self._scribe.finish(self._watch.patience_seconds)
-            return ending
+                self._scribe.finish(self._watch.patience)
+                return ending
+        finally:
+            self._child.kill()
 
     def _until_end(self) -> Ending:
         started = heard = time.monotonic()
@@ -88,7 +89,7 @@ class Supervisor:
                 self._scribe.write(message)
             self._scribe.check()
             self._obey(self._wish())
-            if self._scribe.away_seconds > self._watch.patience_seconds:
+            if self._scribe.away_seconds > self._watch.patience():
                 self._stop()
             now = time.monotonic()
             if self._stop_at is not None and now >= self._stop_at:
@@ -114,8 +115,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         if self._stop_at is None:
+            self._child.ask_to_stop()  # before anybody can see that it was asked, and goes on to `heed`
             self._stop_at = time.monotonic() + self._watch.grace_seconds
-            self._child.ask_to_stop()
 
     def _after_death(self) -> Ending:
         for message in self._child.messages(0):

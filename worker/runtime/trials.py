@@ -20,6 +20,7 @@ from worker.runtime.devices import Device
 from worker.runtime.judging import best_epoch_of, is_beaten, is_hopeless, is_judged, is_needless
 from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Again, Crashed, Done, Ending, Failed, GaveUp, Report
+from worker.runtime.outages import insist
 from worker.runtime.pursuit import pursue, take_step
 from worker.runtime.ranks import Ranks, start_ranks
 from worker.runtime.scribe import Wish
@@ -67,7 +68,7 @@ class TrialRun:
             pursue(self.runtime, self._task.job_id)
         started = time.monotonic()
         ending = self._ending()
-        self._conclude(ending)
+        insist(lambda: self._conclude(ending), self.runtime.patience)
         seconds = time.monotonic() - started
         told = type(ending).__name__.lower()
         self.runtime.figures.trial(told, seconds)
@@ -134,13 +135,12 @@ class TrialRun:
         return "stop" if state is None or state in STOPPING_STATES or self._over else "go_on"
 
     def _record(self, report: Report) -> None:
-        is_new = False
         with self.runtime.store.work(quick=True) as work:
             match report.kind:
                 case "progress":
                     work.trials.leases.write(self.lease, fraction=float(report.payload["fraction"]))
                 case "epoch":
-                    is_new = self._record_epoch(work, report.payload)
+                    self._record_epoch(work, report.payload)
                 case _:
                     work.trials.leases.renew(self.lease)
                     level = "warning" if report.kind == "warning" else "info"
@@ -148,15 +148,13 @@ class TrialRun:
                     work.events.append(self._task.job_id, report.kind, report.message, level=level, data=data)  # type: ignore[arg-type]
         if report.kind != "progress":
             self.runtime.nudges.announce()
-        if is_new and report.payload["epoch"] < self._spec.training.epochs:
+        if report.kind == "epoch" and report.payload["epoch"] < self._spec.training.epochs:
             self._judge()
 
-    def _record_epoch(self, work: UnitOfWork, record: dict[str, Any]) -> bool:
-        is_new = work.trials.record_epoch(self.lease, record)
-        if is_new:
+    def _record_epoch(self, work: UnitOfWork, record: dict[str, Any]) -> None:
+        if work.trials.record_epoch(self.lease, record):
             message = f"epoch {record['epoch']}: validation loss {record['validation_loss']:.4f}"
             work.events.append(self._task.job_id, "epoch", message, data={"number": self._task.number, **record})
-        return is_new
 
     def _judge(self) -> None:
         """Asks the pruner about the trial's epochs so far."""

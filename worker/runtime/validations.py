@@ -15,6 +15,7 @@ from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
 from worker.runtime.context import Runtime
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
+from worker.runtime.outages import insist
 from worker.runtime.scratch import remove_left_behind
 from worker.runtime.storing import why_not_stored
 from worker.runtime.work import ValidationOrder, work_validation
@@ -45,7 +46,8 @@ class ValidationRun:
         """Ends with the dataset ready or rejected, or back in the queue."""
         try:
             with self._row.kept():
-                self._conclude(self._ending())
+                ending = self._ending()
+                insist(lambda: self._conclude(ending), self.runtime.patience)
         except LeaseLost:
             log.info("dataset %s is gone, or somebody else's now", self.lease.row_id)
         finally:

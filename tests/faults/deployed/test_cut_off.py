@@ -32,7 +32,7 @@ def test_a_worker_cut_off_from_the_database_is_replaced_and_writes_nothing_when_
             until(lambda: f":{first}:" in str(trial_of(deployed, job_id)[2]), WAIT_SECONDS)
             until(lambda: trials_under(second) == [], WAIT_SECONDS)
             assert gone(orphan)
-            assert "The database was away for too long." in deployed.log("worker-train")
+            until(lambda: "The database was away for too long." in deployed.log("worker-train"), WAIT_SECONDS)
             line.mend()
             assert ended_once(deployed, client, job_id) == 1
             assert rows(deployed, f"SELECT lease_token FROM trials WHERE job_id = '{job_id}'") == [(3,)]

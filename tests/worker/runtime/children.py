@@ -29,6 +29,12 @@ def say_and_return(payload: int, reporter: Reporter) -> int:
     return payload * 2
 
 
+def count_to(payload: int, reporter: Reporter) -> int:
+    for number in range(1, payload + 1):
+        reporter.progress(1, number / payload)
+    return payload
+
+
 def run_epochs(payload: int, reporter: Reporter) -> int:
     """As many epochs as fast as it can, until it is asked to stop; how many it began."""
     for number in range(1, payload + 1):
@@ -91,6 +97,13 @@ def ignore_everything(payload: str, reporter: Reporter) -> None:
     while True:
         reporter.progress(1, 0.5)
         time.sleep(0.02)
+
+
+def return_once_there_is(payload: str, reporter: Reporter) -> str:
+    """A file."""
+    while not Path(payload).exists():
+        time.sleep(0.02)
+    return payload
 
 
 def fall_silent(payload: str, reporter: Reporter) -> None:

@@ -11,7 +11,7 @@ from worker.runtime.messages import Ending
 from worker.runtime.scribe import Wish
 from worker.runtime.supervision import Supervisor, Watch
 
-WATCH = Watch(heartbeat_seconds=0.1, grace_seconds=5.0, wall_seconds=60.0, stall_seconds=60.0, patience_seconds=60.0)
+WATCH = Watch(heartbeat_seconds=0.1, grace_seconds=5.0, wall_seconds=60.0, stall_seconds=60.0, patience=lambda: 60.0)
 
 
 def supervise(

@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from service.errors import LeaseLost
 from tests.live import gone, until
 from tests.worker.runtime import children
 from tests.worker.runtime.supervised import WATCH, pids_in, supervise
 from worker.runtime.messages import Crashed, Done, Ending, GaveUp, Report
+from worker.runtime.outages import insist
 from worker.runtime.scribe import Wish
 
 
@@ -50,7 +52,7 @@ def test_a_database_away_for_too_long_stops_the_work(tmp_path: Path) -> None:
         raise OperationalError("UPDATE", {}, Exception("the database is away"))
 
     with pytest.raises(LeaseLost, match="away for too long"):
-        supervise(children.wait_for_stop, str(marker), watch=replace(WATCH, patience_seconds=0.5), beat=beat)
+        supervise(children.wait_for_stop, str(marker), watch=replace(WATCH, patience=lambda: 0.5), beat=beat)
     assert all(gone(pid) for pid in pids_in(marker))
 
 
@@ -59,10 +61,12 @@ def test_a_database_that_does_not_answer_keeps_nobody_from_watching(tmp_path: Pa
     """A line gone silent fails no query: limits, drains and the patience hold all the same."""
     marker = tmp_path / "pids"
     died: list[bool] = []
-    watch = replace(WATCH, grace_seconds=0.3, **{f"{limit}_seconds": 1.0} if limit != "drain" else {})
+    limits: dict[str, Any] = {"stall": {"stall_seconds": 6.0}, "patience": {"patience": lambda: 1.0}}
+    watch = replace(WATCH, grace_seconds=0.3, **limits.get(limit, {}))
 
     def beat() -> Wish:
-        died.extend(gone(pid) for pid in pids_in(marker))
+        if marker.exists():
+            died.extend(gone(pid) for pid in pids_in(marker))
         return "go_on"
 
     def watched() -> Ending:
@@ -87,5 +91,88 @@ def test_a_slow_database_is_not_away() -> None:
         time.sleep(0.15)
         kept.append(report.message)
 
-    assert supervise(children.say_and_return, 15, watch=replace(WATCH, patience_seconds=1.5), record=record) == Done(30)
+    assert supervise(children.say_and_return, 15, watch=replace(WATCH, patience=lambda: 1.5), record=record) == Done(30)
     assert len(kept) == 15
+
+
+def test_a_stop_is_heard_however_much_there_is_to_record(tmp_path: Path) -> None:
+    """Epochs come faster than they can be recorded: the backlog never ends."""
+    many = 5000
+
+    def record(report: Report) -> None:
+        time.sleep(0.005)
+
+    ending = supervise(children.run_epochs, many, record=record, beat=lambda: "stop")
+    assert isinstance(ending, Done)
+    assert ending.result < many
+
+
+def test_of_progress_that_waits_only_the_last_is_recorded(tmp_path: Path) -> None:
+    kept: list[float] = []
+
+    def record(report: Report) -> None:
+        if not kept:
+            time.sleep(0.5)
+        kept.append(report.payload["fraction"])
+
+    assert supervise(children.count_to, 100, record=record) == Done(100)
+    assert kept[-1] == 1.0
+    assert len(kept) < 50
+
+
+def test_a_worker_that_drains_waits_for_no_database(tmp_path: Path) -> None:
+    """Its work has ended, but cannot be recorded; it would have waited for a minute otherwise."""
+    draining: list[bool] = []
+
+    def record(report: Report) -> None:
+        draining.append(True)
+        raise OperationalError("UPDATE", {}, Exception("the database is away"))
+
+    watch = replace(WATCH, patience=lambda: 0.5 if draining else 60.0)
+    with pytest.raises(LeaseLost, match="away for too long"):
+        supervise(children.say_and_return, 1, watch=watch, record=record)
+
+
+def test_a_result_waits_for_a_database_that_is_away(tmp_path: Path) -> None:
+    """There is nothing to record any more, but the lease could not be renewed: what follows could not be written."""
+    marker = tmp_path / "marker"
+    answers: list[bool] = []
+
+    def beat() -> Wish:
+        marker.touch()
+        answers.append(len(answers) >= 3)
+        if not answers[-1]:
+            raise OperationalError("UPDATE", {}, Exception("the database is away"))
+        return "go_on"
+
+    assert supervise(children.return_once_there_is, str(marker), beat=beat) == Done(str(marker))
+    assert answers[-1]
+
+
+def test_what_cannot_be_written_at_all_is_told_at_once() -> None:
+    def record(report: Report) -> None:
+        raise DataError("UPDATE", {}, Exception("a number is too large"))
+
+    with pytest.raises(DataError):
+        supervise(children.say_and_return, 1, record=record)
+
+
+def test_ends_are_written_once_the_database_is_back() -> None:
+    failures = iter([True] * 2)
+    written: list[str] = []
+
+    def write() -> None:
+        if next(failures, False):
+            raise OperationalError("UPDATE", {}, Exception("the database is away"))
+        written.append("end")
+
+    insist(write, lambda: 60.0)
+    assert written == ["end"]
+
+
+def test_ends_are_given_up_when_the_patience_is_over() -> None:
+    def write() -> None:
+        raise OperationalError("UPDATE", {}, Exception("the database is away"))
+
+    with pytest.raises(LeaseLost, match="away for too long"):
+        insist(write, lambda: 0.0)

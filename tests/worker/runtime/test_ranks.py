@@ -1,6 +1,7 @@
 """Several ranks of one trial: they train as one process does, and live and die together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from worker.runtime.supervision import Supervisor
 from worker.training.order import TrialOrder
 from worker.training.ranks import Ranks as Share
 
+PATIENT = replace(WATCH, wall_seconds=240.0, stall_seconds=240.0)
 TWO = [Device("cpu", "", 1)] * 2
 FROZEN = {"batch_norm": "frozen", "dropout": 0.0}
 MLP = {"kind": "mlp", "hidden_sizes": [8], "dropout": 0.0, "batch_norm": False}
@@ -42,7 +44,7 @@ def supervise(
 ) -> Ending:
     ranks = start_ranks(do, several, devices, is_judged=False)  # type: ignore[arg-type]
     try:
-        return Supervisor(ranks, WATCH, beat=lambda: "go_on", record=record, wish=wish).run()
+        return Supervisor(ranks, PATIENT, beat=lambda: "go_on", record=record, wish=wish).run()
     finally:
         ranks.await_end()
 
