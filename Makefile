@@ -67,6 +67,7 @@ fuzz: $(STAMP)  ## Ten thousand generated requests and chains of them; FUZZ_ARGS
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 # Images are Linux alone: not every pin has a file for every other system. setuptools builds our own package there.
+# They have one NCCL, torch's: docker/worker.Dockerfile says why.
 hashes: $(STAMP)  ## Writes hashes.txt and those of the images anew, after a change of constraints.txt
 	@scratch=$$(mktemp -d)
 	trap 'rm -rf "$$scratch"' EXIT
@@ -75,7 +76,8 @@ hashes: $(STAMP)  ## Writes hashes.txt and those of the images anew, after a cha
 	    --no-header --no-annotate --index-strategy unsafe-best-match --quiet
 	}
 	compile constraints.txt --no-deps --output-file hashes.txt
-	{ cat pyproject.toml; echo '[tool.uv]'; echo "environments = [\"sys_platform == 'linux'\"]"; } > "$$scratch/pyproject.toml"
+	{ cat pyproject.toml; echo '[tool.uv]'; echo "environments = [\"sys_platform == 'linux'\"]"
+	  echo "override-dependencies = [\"nvidia-nccl-cu12; sys_platform == 'never'\"]"; } > "$$scratch/pyproject.toml"
 	echo setuptools > "$$scratch/build.in"
 	image() {
 	  compile --directory "$$scratch" pyproject.toml build.in --constraints $(CURDIR)/constraints.txt \

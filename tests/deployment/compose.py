@@ -1,9 +1,10 @@
-"""What docker-compose.yml says of a service: its command, its environment, as Compose would make them."""
+"""What a Compose file says of a service: its command, its environment, as Compose would make them."""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,6 +12,8 @@ import yaml
 from tests.architecture.tree import ROOT
 
 FILE = ROOT / "docker-compose.yml"
+WORKERS = ROOT / "docker" / "workers.yml"
+PUBLISHED = ROOT / "docker" / "published.yml"
 VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?:(?P<how>:[-?])(?P<rest>(?:[^{}]|\$\{[^{}]*\})*))?\})")
 
 
@@ -34,9 +37,9 @@ def substituted(text: str, variables: Mapping[str, str]) -> str:
     return VARIABLE.sub(value, text)
 
 
-def document(variables: Mapping[str, str] | None = None) -> dict[str, Any]:
+def document(variables: Mapping[str, str] | None = None, file: Path = FILE) -> dict[str, Any]:
     """The file as data; with variables, what Compose makes of it."""
-    parsed = yaml.safe_load(FILE.read_text())
+    parsed = yaml.safe_load(file.read_text())
     return parsed if variables is None else _walk(parsed, variables)
 
 
@@ -53,6 +56,7 @@ class Image:
     """What a Dockerfile's last stage says."""
 
     user: str
+    folder: str
     command: list[str]
     environment: dict[str, str]
 
@@ -63,6 +67,7 @@ class Image:
         pairs = [pair.partition("=")[::2] for word, rest in lines if word == "ENV" for pair in rest.split()]
         return cls(
             user=next((rest for word, rest in lines if word == "USER"), "root"),
+            folder=next((rest for word, rest in lines if word == "WORKDIR"), "/"),
             command=next(json.loads(rest) for word, rest in lines if word == "CMD"),
             environment=dict(pairs),
         )

@@ -149,6 +149,7 @@ class Deployment:
             ("postgres:5432/tunelens", database),
             ("redis:6379", f"127.0.0.1:{self.redis.port}"),
             ("/data", str(self.folder / name)),
+            ("/weights", str(self.folder / "weights")),
             ("0.0.0.0", "127.0.0.1"),
             ("127.0.0.1:8000", f"127.0.0.1:{self.port}"),
         ):

@@ -1,10 +1,18 @@
 """The services of docker-compose.yml do their work: one job, from upload to explanation, through all of them."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tests.deployment.compose import WORKERS, document, environment_of
 from tests.deployment.deployed import DAEMONS, Deployment, client_of, rows
-from tests.live import COLOURS, learn, square_png
+from tests.live import COLOURS, learn, square_png, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -35,6 +43,44 @@ def test_the_health_check_tells_of_a_machine_without_workers(deployed: Deploymen
     checked = deployed.run("worker-train", ["python", "-c", program])
     assert (checked.returncode, checked.stdout) == (1, "")
     assert "No worker on elsewhere" in checked.stderr
+
+
+@contextmanager
+def frozen(deployed: Deployment, name: str) -> Iterator[None]:
+    pid = deployed.child(name).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_second_machine_trains_with_its_own_folders(deployed: Deployment, tmp_path: Path) -> None:
+    """docker/workers.yml, told nothing but where the first one's servers are."""
+    first = environment_of(deployed.services["worker-train"])
+    told = {name: first[name] for name in ("DATABASE_URL", "BROKER_URL")}
+    second = replace(deployed, folder=tmp_path, services=document(told, WORKERS)["services"])
+    for folder in ("worker-train", "weights"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "weights" / "vgg19.safetensors").touch()
+    with second.another("worker-train"), client_of(deployed) as client:
+        until(lambda: {"vgg19": "local"}.items() <= {b["name"]: b["weights"] for b in client.backbones()}.items(), 90.0)
+        with frozen(deployed, "worker-train"):
+            job = client.wait(learn(client, each=12, backbone="simple_nn", epochs=2), timeout_seconds=120)
+    assert job["state"] == "succeeded", job
+    assert "Traceback" not in second.log("worker-train")
+    assert {path.name for path in (tmp_path / "worker-train").iterdir()} >= {"cache", "scratch"}
+
+
+def test_s45_a_file_in_the_data_folder_is_not_imported(deployed: Deployment) -> None:
+    planted = deployed.folder / "worker-train" / "sqlalchemy.py"
+    planted.write_text("raise SystemExit('planted')")
+    try:
+        checked = deployed.run("worker-train", ["python", "-m", "service.health.worker"])
+    finally:
+        planted.unlink()
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_redis_wants_its_password_and_keeps_nothing(deployed: Deployment) -> None:
