@@ -117,7 +117,7 @@ def test_a_database_that_is_away_leaves_the_row_to_be_taken_again(sqlite_store: 
 def test_a_deleted_row_stays_deleted(sqlite_store: Store, tmp_path: Path) -> None:
     def compute(question: Question, _progress: Any) -> Answer:
         with sqlite_store.work() as work:
-            work.predictions.delete(question.row.id)
+            work.predictions.delete_of("id", [question.row.id])
         return Answer(ANSWER, {"items/0/0/heatmap.png": b"drawn"})
 
     assert run(sqlite_store, tmp_path, compute, [png()]) is None
