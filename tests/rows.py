@@ -53,13 +53,13 @@ def add_prediction(store: Store, project_id: str) -> str:
     return row.id
 
 
-def add_model(store: Store, project_id: str) -> ModelRow:
-    """A model without files."""
+def add_model(store: Store, project_id: str, job_id: str | None = None) -> ModelRow:
+    """A model without files; its job is gone unless it is given."""
     row = ModelRow(
         id=new_id("mdl"),
         project_id=project_id,
         labels={},
-        job_id=new_id("job"),
+        job_id=job_id or new_id("job"),
         problem="image_classification",
         backbone="simple_nn",
         classes=["a", "b"],

@@ -58,7 +58,7 @@ def _hear_wishes(runtime: Runtime) -> None:
 def _follow_life(celery: Celery, runtime: Runtime) -> None:
     presence = Presence(runtime)
     sweeper = Sweeper(runtime.store, runtime.nudges, runtime.settings)
-    cache_sweeper = CacheSweeper(runtime.store, runtime.cache, runtime.settings.sweep_seconds)
+    cache_sweeper = CacheSweeper(runtime.store, runtime.cache, runtime.settings.scratch, runtime.settings.sweep_seconds)
 
     def ready(**_: object) -> None:
         presence.start()

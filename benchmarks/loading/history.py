@@ -41,10 +41,10 @@ FROM generate_series(%(first)s, %(last)s - 1) n, generate_series(1, 3) epoch;
 INSERT INTO events (job_id, seq, at, type, level, message, data)
 SELECT 'job_h' || n, seq, %(now)s, 'epoch', 'info', 'trial 0 epoch 1', '{"number": 0, "epoch": 1}'
 FROM generate_series(%(first)s, %(last)s - 1) n, generate_series(1, 6) seq;
-INSERT INTO models (id, project_id, created_at, metadata, job_id, problem, backbone, classes, input, metrics, digest,
-                    size_bytes)
-SELECT 'mdl_h' || n, %(project)s, %(now)s - 30 * (%(last)s - n), '{}', 'job_h' || n, 'image_classification',
-       'simple_nn', '["cat", "dog"]', '{}', %(metrics)s, repeat('0', 64), 100000
+INSERT INTO models (id, project_id, created_at, metadata, job_id, dataset_id, problem, backbone, classes, input,
+                    metrics, digest, size_bytes)
+SELECT 'mdl_h' || n, %(project)s, %(now)s - 30 * (%(last)s - n), '{}', 'job_h' || n, %(dataset)s,
+       'image_classification', 'simple_nn', '["cat", "dog"]', '{}', %(metrics)s, repeat('0', 64), 100000
 FROM generate_series(%(first)s, %(last)s - 1) n;
 INSERT INTO artifacts (id, owner_id, name, media_type, size_bytes, sha256, location, created_at)
 SELECT 'art_h' || n || '_' || part, 'mdl_h' || n, 'part' || part, 'application/json', 1000, repeat('0', 64),

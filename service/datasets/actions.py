@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 
 from service.datasets.schemas import DatasetList, DatasetRead
 from service.datasets.uploads import Upload, check_upload, checked, read_json
-from service.erasure import erase_jobs, erase_models
+from service.erasure import erase_dataset, erase_jobs, erase_models
 from service.errors import Conflict, NotFound
 from service.queue import Nudges, after_commit
 from service.specs.base import Metadata, Name, new_id
@@ -59,7 +59,12 @@ def page(work: UnitOfWork, project_id: str, query: PageQuery) -> DatasetList:
 
 
 def delete(work: UnitOfWork, project_id: str, dataset_id: str, *, cascade: bool) -> None:
-    """Deletes a dataset, and with `cascade` what was learned from it; raises `NotFound`, `Conflict`."""
+    """Deletes a dataset and what was said of its samples, with `cascade` also what was learned from it.
+
+    Raises:
+        NotFound: no such dataset.
+        Conflict: a live job uses it.
+    """
     if work.datasets.find(project_id, dataset_id, lock=True) is None:
         raise NotFound("No such dataset.")
     jobs = work.datasets.jobs_of(dataset_id)
@@ -67,11 +72,9 @@ def delete(work: UnitOfWork, project_id: str, dataset_id: str, *, cascade: bool)
     if live:
         raise Conflict(f"{len(live)} job(s) that use the dataset are still `{live[0].state}`; cancel them first.")
     if cascade:
-        erase_models(work, [job.model_id for job in jobs if job.model_id is not None])
+        erase_models(work, work.models.ids_of_dataset(dataset_id))
         erase_jobs(work, [job.job_id for job in jobs])
-    work.artifacts.abandon(dataset_id)
-    work.idempotency.forget([f"/v1/datasets/{dataset_id}"])
-    work.datasets.delete(dataset_id)
+    erase_dataset(work, dataset_id)
 
 
 def _find(work: UnitOfWork, project_id: str, dataset_id: str) -> DatasetRow:

@@ -114,7 +114,7 @@ async def read_dataset(dataset_id: str, caller: Caller, desk: Waiting) -> Datase
 
 @router.delete("/{dataset_id}", status_code=204, responses=error_docs(NotFound, Conflict))
 def delete_dataset(dataset_id: str, work: Work, caller: Caller, cascade: bool = False) -> None:
-    """Deletes a dataset; with `cascade` its jobs and models too."""
+    """Deletes a dataset, predictions and explanations of its samples; with `cascade` its jobs and models too."""
     actions.delete(work, caller.project_id, dataset_id, cascade=cascade)
 
 

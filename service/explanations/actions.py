@@ -3,11 +3,12 @@
 from typing import Any
 
 from service.answers import PNG
+from service.erasure import erase_servings
 from service.errors import Fault, Invalid, NotFound
 from service.explanations.checks import check_budget, check_form, check_spec, most_inputs
 from service.explanations.schemas import ExplanationEntry, ExplanationList, ExplanationRead
 from service.inputs.asking import Asked, checked
-from service.inputs.keeping import keep_inputs
+from service.inputs.keeping import hold_asked, keep_inputs
 from service.inputs.kept import dropped_on_refusal
 from service.queue import Nudges, after_commit
 from service.specs.base import new_id
@@ -46,11 +47,16 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
         check_budget(spec, model, len(kept.rows))
     row_id = new_id("exp")
     row = ExplanationRow(
-        id=row_id, project_id=project_id, model_id=model.id, state="queued", spec=spec.model_dump(), inputs=kept.rows
+        id=row_id,
+        project_id=project_id,
+        model_id=model.id,
+        dataset_id=kept.dataset_id,
+        state="queued",
+        spec=spec.model_dump(),
+        inputs=kept.rows,
     )
     with store.work(quick=True) as work:
-        if not work.models.stands(model.id):
-            raise NotFound("The model is gone.")
+        hold_asked(work, model, kept)
         work.explanations.add(row)
         work.artifacts.attach(kept.artifacts, row_id)
         work.accepted(f"/v1/explanations/{row_id}")
@@ -92,10 +98,7 @@ def plot(work: UnitOfWork, project_id: str, explanation_id: str, name: str) -> A
 
 def delete(work: UnitOfWork, project_id: str, explanation_id: str) -> None:
     """Deletes an explanation, or stops one that runs; raises `NotFound`."""
-    row = _find(work, project_id, explanation_id)
-    work.artifacts.abandon(row.id)
-    work.idempotency.forget([f"/v1/explanations/{row.id}"])
-    work.explanations.delete(row.id)
+    erase_servings(work, "explanations", "id", [_find(work, project_id, explanation_id).id])
 
 
 def _find(work: UnitOfWork, project_id: str, explanation_id: str) -> ExplanationRow:

@@ -1,13 +1,13 @@
 """The one door for a request's inputs: checked by what the model takes, then kept."""
 
-from service.errors import Fault, Invalid, TooManyItems
+from service.errors import Fault, Invalid, NotFound, TooManyItems
 from service.inputs.asking import Asked
 from service.inputs.images import keep_images
 from service.inputs.kept import Kept
-from service.inputs.samples import choose_samples
+from service.inputs.samples import choose_samples, unknown_dataset
 from service.inputs.values import keep_rows, keep_texts
 from service.specs.jobs import modality_of
-from service.store import Store
+from service.store import Store, UnitOfWork
 from service.store.tables import ModelRow
 
 
@@ -38,3 +38,17 @@ def keep_inputs(store: Store, model: ModelRow, asked: Asked, *, most: int) -> Ke
     if len(kept.rows) > most:
         raise TooManyItems(f"At most {most} inputs are taken here.")
     return kept
+
+
+def hold_asked(work: UnitOfWork, model: ModelRow, kept: Kept) -> None:
+    """Makes sure that what a request is about is still there, and stays until the unit of work ends: first the dataset,
+    as whoever deletes both does.
+
+    Raises:
+        UnknownReference: the dataset was deleted meanwhile.
+        NotFound: the model was.
+    """
+    if kept.dataset_id is not None and work.datasets.hold(model.project_id, kept.dataset_id) is None:
+        raise unknown_dataset()
+    if not work.models.stands(model.id):
+        raise NotFound("The model is gone.")

@@ -11,10 +11,11 @@ from service.store import Artifact, Store
 
 @dataclass(frozen=True)
 class Kept:
-    """What the row says of its inputs, in order, and the artifacts to attach to it."""
+    """What the row says of its inputs, in order, and the artifacts to attach to it; or the dataset of its samples."""
 
     rows: list[dict[str, Any]]
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    dataset_id: str | None = None
 
 
 @contextmanager

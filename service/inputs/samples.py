@@ -43,21 +43,20 @@ def choose_samples(store: Store, model: ModelRow, modality: Modality, choice: Da
             raise Invalid("The split is unknown.", errors=[fault])
         wanted = json.loads(store.artifacts.read_bytes(found.dealt))[choice.split]
     listing = store.artifacts.read_bytes(found.listing)
-    if modality == "image":
-        return Kept(_images(Manifest.model_validate_json(listing), wanted, choice))
-    if modality == "text":
-        return Kept(_rows("text", range(TextManifest.model_validate_json(listing).samples), wanted, choice))
-    manifest = TableManifest.model_validate_json(listing)
-    _check_columns(manifest, model.input)
-    return Kept(_rows("row", range(manifest.rows), wanted, choice))
+    return Kept(_chosen(listing, model, modality, wanted, choice), dataset_id=choice.dataset_id)
+
+
+def unknown_dataset() -> UnknownReference:
+    """For a dataset that is not there, or not there any more."""
+    fault = Fault(("body", "dataset_id"), "unknown-reference", "no such dataset")
+    return UnknownReference("The dataset is unknown.", errors=[fault])
 
 
 def _find(store: Store, model: ModelRow, modality: Modality, choice: DatasetInputs) -> _Found:
     with store.read() as work:
         dataset = work.datasets.find(model.project_id, choice.dataset_id)
         if dataset is None:
-            fault = Fault(("body", "dataset_id"), "unknown-reference", "no such dataset")
-            raise UnknownReference("The dataset is unknown.", errors=[fault])
+            raise unknown_dataset()
         listing = work.artifacts.find(dataset.id, MANIFEST)
         if dataset.state != "ready" or listing is None:
             raise Conflict(f"The dataset is `{dataset.state}`; it can be used once it is `ready`.")
@@ -67,6 +66,18 @@ def _find(store: Store, model: ModelRow, modality: Modality, choice: DatasetInpu
         job = work.jobs.find(model.project_id, model.job_id)
         is_own = job is not None and job.dataset_digest == dataset.digest
         return _Found(listing, work.artifacts.find(model.id, SPLIT_ARTIFACT) if is_own else None)
+
+
+def _chosen(
+    listing: bytes, model: ModelRow, modality: Modality, wanted: list[Any] | None, choice: DatasetInputs
+) -> list[dict[str, Any]]:
+    if modality == "image":
+        return _images(Manifest.model_validate_json(listing), wanted, choice)
+    if modality == "text":
+        return _rows("text", range(TextManifest.model_validate_json(listing).samples), wanted, choice)
+    manifest = TableManifest.model_validate_json(listing)
+    _check_columns(manifest, model.input)
+    return _rows("row", range(manifest.rows), wanted, choice)
 
 
 def _images(manifest: Manifest, wanted: list[str] | None, choice: DatasetInputs) -> list[dict[str, Any]]:

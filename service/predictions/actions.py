@@ -1,8 +1,9 @@
 """Rules for predictions."""
 
+from service.erasure import erase_servings
 from service.errors import BudgetExceeded, Fault, NotFound
 from service.inputs.asking import Asked, checked
-from service.inputs.keeping import keep_inputs
+from service.inputs.keeping import hold_asked, keep_inputs
 from service.inputs.kept import dropped_on_refusal
 from service.predictions.schemas import PredictionEntry, PredictionList, PredictionRead
 from service.queue import Nudges, after_commit
@@ -36,10 +37,15 @@ def submit(store: Store, nudges: Nudges, project_id: str, reference: str, asked:
     row_id = new_id("prd")
     with store.work(quick=True) as work:
         row = PredictionRow(
-            id=row_id, project_id=project_id, model_id=model.id, state="queued", spec={}, inputs=kept.rows
+            id=row_id,
+            project_id=project_id,
+            model_id=model.id,
+            dataset_id=kept.dataset_id,
+            state="queued",
+            spec={},
+            inputs=kept.rows,
         )
-        if not work.models.stands(model.id):
-            raise NotFound("The model is gone.")
+        hold_asked(work, model, kept)
         work.predictions.add(row)
         work.artifacts.attach(kept.artifacts, row_id)
         work.accepted(f"/v1/predictions/{row_id}")
@@ -64,6 +70,4 @@ def page(work: UnitOfWork, project_id: str, query: PageQuery) -> PredictionList:
 def delete(work: UnitOfWork, project_id: str, prediction_id: str) -> None:
     """Deletes a prediction, or stops one that runs; raises `NotFound`."""
     read(work, project_id, prediction_id)
-    work.artifacts.abandon(prediction_id)
-    work.idempotency.forget([f"/v1/predictions/{prediction_id}"])
-    work.predictions.delete(prediction_id)
+    erase_servings(work, "predictions", "id", [prediction_id])

@@ -18,11 +18,10 @@ LIVE_JOB_STATES = ("queued", "running", "pausing", "paused", "cancelling")
 
 
 class Trained(NamedTuple):
-    """What became of a dataset: a job, and its model if it has one."""
+    """What became of a dataset: a job."""
 
     job_id: str
     state: str
-    model_id: str | None
 
 
 class Datasets:
@@ -73,7 +72,7 @@ class Datasets:
 
     def jobs_of(self, dataset_id: str) -> list[Trained]:
         """Every job that trains on it, or did."""
-        query = select(JobRow.id, JobRow.state, JobRow.model_id).where(JobRow.dataset_id == dataset_id)
+        query = select(JobRow.id, JobRow.state).where(JobRow.dataset_id == dataset_id)
         return [Trained(*row) for row in self._session.execute(query)]
 
     def delete(self, dataset_id: str) -> None:

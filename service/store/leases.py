@@ -4,6 +4,7 @@ A claim is one guarded statement. The token it returns fences every later write:
 somebody else holds the row now.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -172,6 +173,14 @@ class LeasedRows:
             *eligible,
         )
         return int(self._session.execute(query).scalar_one())
+
+    def held(self, row_ids: Iterable[str]) -> set[tuple[str, int]]:
+        """Of those rows, the ones that somebody holds, each with the token of that claim."""
+        rows = self._rows
+        query = select(rows.id, rows.lease_token).where(
+            rows.id.in_(list(row_ids)), rows.state == self._held, rows.lease_owner.is_not(None)
+        )
+        return {(row.id, row.lease_token) for row in self._session.execute(query)}
 
     def tally(self) -> Tally:
         """All of them as they are now."""

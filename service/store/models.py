@@ -41,6 +41,10 @@ class Models:
         """The model that a job published."""
         return self._session.scalars(select(ModelRow).where(ModelRow.job_id == job_id)).one_or_none()
 
+    def ids_of_dataset(self, dataset_id: str) -> list[str]:
+        """Every model that was trained on a dataset."""
+        return list(self._session.scalars(select(ModelRow.id).where(ModelRow.dataset_id == dataset_id)))
+
     def page(self, project_id: str, page: PageQuery) -> tuple[list[ModelRow], str | None]:
         """A project's models, newest first."""
         return fetch_page(self._session, ModelRow, [ModelRow.project_id == project_id], page)

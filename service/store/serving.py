@@ -1,11 +1,12 @@
 """Predictions and explanations in the store: the same life, two tables."""
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, func, select
 from sqlalchemy.orm import Session
 
+from service.errors import LeaseLost
 from service.store.leases import LeasedRows
 from service.store.pages import PageQuery, fetch_page
 from service.store.tables import ExplanationRow, PredictionRow
@@ -13,6 +14,8 @@ from service.store.tables import ExplanationRow, PredictionRow
 VALUES = "inputs.json"
 """The artifact with all rows or texts that came with a request, as a JSON array."""
 RowT = TypeVar("RowT", PredictionRow, ExplanationRow)
+Of = Literal["id", "model_id", "dataset_id"]
+"""What many rows are chosen by: themselves, the models asked, the datasets of whose samples they are."""
 
 
 class Servings(Generic[RowT]):
@@ -35,8 +38,11 @@ class Servings(Generic[RowT]):
         return row
 
     def get(self, row_id: str) -> RowT:
-        """For the worker that holds it."""
-        return self._session.scalars(select(self._rows).where(self._rows.id == row_id)).one()
+        """For the worker that holds it; raises `LeaseLost` when it was deleted."""
+        row: RowT | None = self._session.scalars(select(self._rows).where(self._rows.id == row_id)).one_or_none()
+        if row is None:
+            raise LeaseLost("The row was deleted.")
+        return row
 
     def page(self, project_id: str, page: PageQuery) -> tuple[list[RowT], str | None]:
         """A project's, newest first, without inputs and results: each of them can have megabytes."""
@@ -49,15 +55,20 @@ class Servings(Generic[RowT]):
         query = select(func.count()).where(self._rows.project_id == project_id, waiting)
         return self._session.execute(query).scalar_one()
 
-    def of_models(self, model_ids: Sequence[str], *, prefix: str = "") -> Select[str]:
-        """A query for the ids of all that was asked of models, each after the prefix."""
-        return select((prefix + self._rows.id).label("id")).where(self._rows.model_id.in_(model_ids))
+    def ids_of(self, of: Of, ids: Sequence[str], *, prefix: str = "") -> Select[str]:
+        """A query for the ids of many, each after the prefix."""
+        return select((prefix + self._rows.id).label("id")).where(self._chosen(of, ids))
 
-    def delete_of(self, model_ids: Sequence[str]) -> None:
-        """As `delete`, all that was asked of models."""
-        gone = delete(self._rows).where(self._rows.model_id.in_(model_ids))
+    def hold_live(self, of: Of, ids: Sequence[str]) -> None:
+        """Locks those of many that are not answered yet: whoever answers one has attached its files, or never will."""
+        live = select(self._rows.id).where(self._chosen(of, ids), self._rows.state.in_(("queued", "running")))
+        self._session.execute(live.order_by(self._rows.id).with_for_update())
+
+    def delete_of(self, of: Of, ids: Sequence[str]) -> None:
+        """Removes many; a worker that holds one finds its lease lost and stops."""
+        gone = delete(self._rows).where(self._chosen(of, ids))
         self._session.execute(gone.execution_options(synchronize_session=False))
 
-    def delete(self, row_id: str) -> None:
-        """Removes the row; a worker that holds it finds its lease lost and stops."""
-        self._session.execute(delete(self._rows).where(self._rows.id == row_id))
+    def _chosen(self, of: Of, ids: Sequence[str]) -> ColumnElement[bool]:
+        column: ColumnElement[str] = getattr(self._rows, of)
+        return column.in_(ids)

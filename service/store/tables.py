@@ -114,10 +114,14 @@ class EventRow(Row):
 
 
 class ModelRow(Owned, Labelled, Row):
-    """One published result per job at most: `backbone` of images and texts, `estimator` of tables."""
+    """One published result per job at most: `backbone` of images and texts, `estimator` of tables.
+
+    Job and dataset may be gone by now.
+    """
 
     __tablename__ = "models"
     job_id: Mapped[str] = mapped_column(String(64), unique=True)
+    dataset_id: Mapped[str | None] = mapped_column(String(64), index=True)
     problem: Mapped[str] = mapped_column(String(32))
     backbone: Mapped[str | None] = mapped_column(String(100))
     estimator: Mapped[Json | None]
@@ -162,9 +166,10 @@ class ChunkRow(Row):
 
 
 class ServingRow(Owned, Leased):
-    """What predictions and explanations share: inputs are artifacts named `inputs/<index>`."""
+    """What predictions and explanations share: inputs are artifacts named `inputs/<index>`, or samples of a dataset."""
 
     model_id: Mapped[str] = mapped_column(String(64), index=True)
+    dataset_id: Mapped[str | None] = mapped_column(String(64))
     spec: Mapped[Json]
     inputs: Mapped[list[Json]]
     result: Mapped[Json | None]
@@ -224,7 +229,10 @@ class WorkerRow(Row):
 LISTED = ("api_keys", "datasets", "explanations", "jobs", "models", "predictions")
 LISTED_BY_STATE = ("explanations", "jobs", "predictions")
 QUEUED = ("datasets", "explanations", "exports", "predictions", "trials")
-"""Pages of a project, and queues, are read in the order of an index, whatever else the tables hold."""
+OF_DATASETS = ("explanations", "predictions")
+"""Pages of a project, and queues, are read in the order of an index, whatever else the tables hold; what was asked of a
+dataset's samples is found by one.
+"""
 for _name, _table in Row.metadata.tables.items():
     if _name in LISTED:
         Index(f"ix_{_name}_listed", _table.c.project_id, _table.c.created_at, _table.c.id)
@@ -232,3 +240,5 @@ for _name, _table in Row.metadata.tables.items():
         Index(f"ix_{_name}_by_state", _table.c.project_id, _table.c.state, _table.c.created_at, _table.c.id)
     if _name in QUEUED:
         Index(f"ix_{_name}_queue", _table.c.state, _table.c.queued_at)
+    if _name in OF_DATASETS:
+        Index(f"ix_{_name}_dataset_id", _table.c.dataset_id, **only_where("dataset_id IS NOT NULL"))

@@ -65,9 +65,19 @@ def test_nothing_of_what_is_deleted_stays_anywhere(deployed: Deployment) -> None
             headers={"Prefer": "wait=60", "Idempotency-Key": "once"},
         )
         assert asked.status_code == 200, asked.text
+        others = client.upload_dataset(archive(), name=CANARY, wait_seconds=60)
+        asked = http.post(
+            f"/v1/models/{job['model_id']}/explanations",
+            json={"dataset_id": others["id"], "limit": 2, "method": "grad_cam"},
+            headers={"Prefer": "wait=60", "Idempotency-Key": "others"},
+        )
+        assert asked.status_code == 200, asked.text
         kept = places(deployed)
         assert {"datasets", "jobs", "explanations", "artifact_chunks", "idempotency_keys"} <= set(kept)
         assert any("worker-train/cache" in place for place in kept), kept
+        assert http.delete(f"/v1/datasets/{others['id']}").status_code == 204
+        assert http.get(asked.headers["location"]).status_code == 404
+        assert http.delete(f"/v1/jobs/{job['id']}").status_code == 204
         assert http.delete(f"/v1/datasets/{dataset['id']}?cascade=true").status_code == 204
     until(lambda: places(deployed) == [])
     assert rows(deployed, "SELECT count(*) FROM artifacts WHERE owner_id IS NULL AND created_at = 0") == [(0,)]

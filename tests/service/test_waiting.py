@@ -86,7 +86,7 @@ def test_only_those_wake_whose_row_has_changed_or_is_gone(sqlite_store: Store) -
         await asyncio.sleep(0)
         with sqlite_store.work() as work:
             work.predictions.get(changed).state = "running"
-            work.predictions.delete(gone)
+            work.predictions.delete_of("id", [gone])
         await asyncio.wait_for(asyncio.gather(*waits[:2]), LONG)
         done = [task.done() for task in waits]
         waits[2].cancel()

@@ -124,6 +124,7 @@ def _publish(work: UnitOfWork, job: JobRow, winner: TrialRow) -> None:
         name=job.name,
         labels=dict(job.labels),
         job_id=job.id,
+        dataset_id=job.dataset_id,
         problem=job.spec["problem"],
         backbone=config.get("backbone"),
         estimator=config.get("estimator"),

@@ -1,26 +1,30 @@
-"""Keeps the cache of this machine clean: within its budget, without remains of killed processes and deleted datasets.
+"""Keeps the folders of this machine clean: the cache within its budget, and nothing in cache or scratch of killed
+processes, deleted datasets, and work that is over.
 
-Deleting a dataset is a matter of the API, which may run elsewhere; its files here go at the next sweep.
+Deleting, cancelling and pausing are matters of the API, which may run elsewhere; what is here goes at the next sweep.
 """
 
 import logging
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.store import Store
 from worker.data.disk_cache import DiskCache
+from worker.runtime.scratch import remove_old_scratch
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class CacheSweeper:
-    """One sweeper; any number may sweep one folder at once."""
+    """One sweeper; any number may sweep the same folders at once."""
 
     store: Store
     cache: DiskCache
+    scratch: Path
     every_seconds: float
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -33,10 +37,8 @@ class CacheSweeper:
         self._stop.set()
 
     def sweep(self) -> None:
-        """One round.
-
-        Whatever has a folder had a row before: one that has no row by now was deleted.
-        """
+        """One round. Whatever has a folder had a row before: one that has no row by now was deleted."""
+        remove_old_scratch(self.store, self.scratch)
         here = self.cache.datasets()
         if here:
             with self.store.read() as work:

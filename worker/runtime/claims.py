@@ -1,6 +1,5 @@
-"""Trials taken from the queue, and what is left of those that are over."""
+"""Trials taken from the queue."""
 
-import shutil
 from dataclasses import dataclass
 
 from service.store import Lease, UnitOfWork
@@ -58,13 +57,3 @@ def _begin(work: UnitOfWork, lease: Lease) -> bool:
     data = {"number": trial.number, "state": "running", "attempt": trial.attempt}
     work.events.append(trial.job_id, "trial", f"trial {trial.number} running", data=data)
     return True
-
-
-def remove_old_scratch(runtime: Runtime) -> None:
-    """Removes the scratch of trials that can no longer go on from it."""
-    folders = {path.name: path for path in (runtime.settings.scratch / "trials").glob("*")}
-    if folders:
-        with runtime.store.read() as work:
-            live = work.trials.live(folders)
-        for name in folders.keys() - live:
-            shutil.rmtree(folders[name], ignore_errors=True)

@@ -16,7 +16,7 @@ from worker.runtime.context import Runtime
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
 from worker.runtime.outages import insist
-from worker.runtime.scratch import remove_left_behind
+from worker.runtime.scratch import claim_folder
 from worker.runtime.storing import why_not_stored
 from worker.runtime.work import work_export
 
@@ -34,8 +34,7 @@ class ExportRun:
 
     def __post_init__(self) -> None:
         self._row = HeldRow(self.runtime, "exports", self.lease)
-        # Each claim has a folder of its own: whoever lost the row may still be writing.
-        self._scratch = self.runtime.settings.scratch / "exports" / f"{self.lease.row_id}.{self.lease.token}"
+        self._scratch = claim_folder(self.runtime.settings.scratch, "exports", self.lease)
 
     def run(self) -> None:
         """Ends with the export succeeded or failed, or back in the queue; writes nothing once the lease is lost."""
@@ -47,7 +46,6 @@ class ExportRun:
             log.info("export %s is given up: %s", self.lease.row_id, error.detail)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
-            remove_left_behind(self._scratch.parent)
 
     def _ending(self) -> Ending:
         try:

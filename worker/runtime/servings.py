@@ -98,9 +98,14 @@ class Serving:
             self._rows(work).leases.renew(lease)
 
     def _finish(self, lease: Lease, state: str, stored: dict[str, Artifact], **values: Any) -> None:
-        with self.runtime.store.work(quick=True) as work:
-            work.artifacts.attach(stored, lease.row_id)
-            self._rows(work).leases.finish(lease, state, **values)
+        """Pictures of a row that was deleted meanwhile go with it."""
+        try:
+            with self.runtime.store.work(quick=True) as work:
+                work.artifacts.attach(stored, lease.row_id)
+                self._rows(work).leases.finish(lease, state, **values)
+        except LeaseLost:
+            self.runtime.store.artifacts.delete(stored.values())
+            raise
 
     def _fail(self, lease: Lease, error: ServiceError, started: float) -> None:
         try:

@@ -16,7 +16,7 @@ from worker.runtime.context import Runtime
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
 from worker.runtime.outages import insist
-from worker.runtime.scratch import remove_left_behind
+from worker.runtime.scratch import claim_folder
 from worker.runtime.storing import why_not_stored
 from worker.runtime.work import ValidationOrder, work_validation
 
@@ -38,8 +38,7 @@ class ValidationRun:
 
     def __post_init__(self) -> None:
         self._row = HeldRow(self.runtime, "datasets", self.lease)
-        # Each claim has a folder of its own: whoever lost the row may still be writing.
-        self._scratch = self.runtime.settings.scratch / "datasets" / f"{self.lease.row_id}.{self.lease.token}"
+        self._scratch = claim_folder(self.runtime.settings.scratch, "datasets", self.lease)
         self._modality: Modality = "image"
 
     def run(self) -> None:
@@ -52,7 +51,6 @@ class ValidationRun:
             log.info("dataset %s is gone, or somebody else's now", self.lease.row_id)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
-            remove_left_behind(self._scratch.parent)
 
     def _ending(self) -> Ending:
         store = self.runtime.store

@@ -12,10 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.logs import log_ids
 from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Lease
-from worker.runtime.claims import Claimed, claim_trial, remove_old_scratch
+from worker.runtime.claims import Claimed, claim_trial
 from worker.runtime.context import Runtime
 from worker.runtime.exports import ExportRun
 from worker.runtime.pursuit import pursue
+from worker.runtime.scratch import remove_old_scratch
 from worker.runtime.trials import TrialRun
 from worker.runtime.validations import ValidationRun
 
@@ -46,7 +47,7 @@ def run_one(runtime: Runtime, claimed: Claimed) -> None:
     """One trial, and the scratch of all that are over."""
     try:
         TrialRun(runtime, claimed.lease, claimed.devices).run()
-        remove_old_scratch(runtime)
+        remove_old_scratch(runtime.store, runtime.settings.scratch)
     finally:
         runtime.devices.give(claimed.devices)
     for _ in claimed.devices[1:]:  # this thread goes on with one trial; others may take what else is free now

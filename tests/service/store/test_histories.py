@@ -40,8 +40,9 @@ def add_history(store: Store, project_id: str, dataset_id: str, finished: int = 
             {"job_id": f"job_{n}", "seq": 1, "type": "state", "level": "info", "message": "succeeded"} for n in numbers
         ],
         ModelRow: [
-            {**common, "id": f"mdl_{n}", "job_id": f"job_{n}", "problem": "image_classification", "classes": [],
-             "input": {}, "metrics": {}, "digest": "0", "size_bytes": 1, "created_at": float(n)} for n in numbers
+            {**common, "id": f"mdl_{n}", "job_id": f"job_{n}", "dataset_id": dataset_id,
+             "problem": "image_classification", "classes": [], "input": {}, "metrics": {}, "digest": "0",
+             "size_bytes": 1, "created_at": float(n)} for n in numbers
         ],
         ArtifactRow: [
             {"id": f"art_{n}_{name}", "owner_id": f"mdl_{n}", "name": name, "media_type": "text/plain",
@@ -49,7 +50,7 @@ def add_history(store: Store, project_id: str, dataset_id: str, finished: int = 
         ],
         PredictionRow: [
             {"id": f"prd_{n}", "project_id": project_id, "state": "succeeded", "model_id": f"mdl_{n}", "spec": {},
-             "inputs": [], "created_at": float(n)} for n in numbers
+             "dataset_id": dataset_id if n % 2 else None, "inputs": [], "created_at": float(n)} for n in numbers
         ],
         IdempotencyRow: [
             {"project_id": project_id, "route": "POST /v1/jobs", "key": str(n), "fingerprint": "0",
@@ -87,6 +88,13 @@ def look(store: Store, project_id: str) -> None:
         work.trials.leases.tally()
 
 
+def delete_another(store: Store, project_id: str) -> None:
+    """A dataset that nothing was learned from."""
+    dataset_id = add_dataset(store, project_id, "ready")
+    with store.work() as work:
+        datasets.delete(work, project_id, dataset_id, cascade=True)
+
+
 def ask_once(store: Store, project_id: str) -> None:
     with store.work() as work:
         assert work.idempotency.reserve(project_id, "POST /v1/jobs", "new", "0") is None
@@ -106,6 +114,7 @@ def test_a_history_is_not_read_again_and_again(store: Store, project_id: str) ->
         lambda: look(store, project_id),
         lambda: ask_once(store, project_id),
         lambda: claim(store),
+        lambda: delete_another(store, project_id),
     ]
     with sent(store) as noted:
         for step in routine:

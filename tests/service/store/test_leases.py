@@ -140,6 +140,6 @@ def test_a_deleted_row_is_a_lost_lease(store: Store) -> None:
     with store.work() as work:
         lease = work.predictions.leases.claim("one", 30.0)
         assert lease is not None
-        work.predictions.delete(row_id)
+        work.predictions.delete_of("id", [row_id])
     with pytest.raises(LeaseLost), store.work() as work:
         work.predictions.leases.renew(lease)

@@ -7,7 +7,9 @@ from sqlalchemy import MetaData, inspect, select
 from service.store import Store
 from service.store.bases import Row
 from service.store.migrate import alembic_config, upgrade
+from service.store.tables import ExplanationRow, ModelRow, PredictionRow
 from tests.contracts.world import make_project
+from tests.rows import add_job, add_model, add_project
 
 Keys = dict[str, set[tuple[object, ...]]]
 
@@ -58,6 +60,32 @@ def test_every_migration_keeps_the_rows_down_and_up_again(store: Store) -> None:
     assert set(inspect(store.engine).get_table_names()) <= {"alembic_version"}
     upgrade(store.engine)
     assert set(inspect(store.engine).get_table_names()) == {*Row.metadata.tables, "alembic_version"}
+
+
+def test_what_is_of_a_dataset_is_found_after_an_upgrade(store: Store) -> None:
+    """By the job where it still is, and by the inputs."""
+    project = add_project(store)
+    job_id, _ = add_job(store, project)
+    with store.read() as work:
+        dataset_id = work.jobs.get(job_id).dataset_id  # type: ignore[union-attr]
+    models = {add_model(store, project, job_id).id: dataset_id, add_model(store, project).id: None}
+    sample = {"name": "text 0", "sha256": None, "truncated": False, "dataset_id": "ds_any", "row": 0}
+    sent = {"name": "a.png", "sha256": "0" * 64, "truncated": False}
+    servings = {"ds_any": [sample, sample], None: [sent], "": []}
+    with store.work() as work:
+        for noun, row_class in (("prd", PredictionRow), ("exp", ExplanationRow)):
+            for place, inputs in servings.items():
+                row = row_class(id=f"{noun}_{place}", project_id=project, model_id="mdl", state="queued", spec={},
+                                inputs=inputs)  # fmt: skip
+                work.session.add(row)
+    config = alembic_config(store.engine)
+    command.downgrade(config, "0008")
+    upgrade(store.engine)
+    with store.read() as work:
+        assert {row.id: row.dataset_id for row in work.session.query(ModelRow)} == models
+        for row_class in (PredictionRow, ExplanationRow):
+            found = {row.id.partition("_")[2]: row.dataset_id for row in work.session.query(row_class)}
+            assert found == {"ds_any": "ds_any", "None": None, "": None}
 
 
 def test_the_tables_are_what_the_migrations_make(store: Store) -> None:

@@ -30,6 +30,7 @@ def test_the_winner_on_validation_becomes_the_model(store: Store) -> None:
         assert job is not None
         assert model is not None
         assert (job.best_trial, job.model_id, model.project_id) == (1, model.id, project)
+        assert model.dataset_id == job.dataset_id is not None
         assert job.metrics == {"validation": {"loss": 0.2}, "test": {"loss": 1.2}, "baseline": {"accuracy": 0.5}}
         weights = work.artifacts.find(model.id, "model.safetensors")
         assert weights is not None

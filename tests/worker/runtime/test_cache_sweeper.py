@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from service.errors import ArtifactCorrupt
-from service.store import Artifact, Store
+from service.store import Artifact, Lease, Store
 from service.store.tables import DatasetRow
-from tests.rows import add_dataset, add_project
+from tests.rows import add_dataset, add_job, add_project
 from tests.worker.data.cache_users import KIB, put
 from worker.data.disk_cache import DiskCache
+from worker.runtime.advance import advance
 from worker.runtime.archives import fetch_archive
 from worker.runtime.cache_sweeper import CacheSweeper
 
@@ -26,6 +27,10 @@ def cache(tmp_path: Path) -> DiskCache:
 
 def stored(store: Store) -> Artifact:
     return store.artifacts.write(BYTES, "application/zip")
+
+
+def sweeper_of(store: Store, cache: DiskCache) -> CacheSweeper:
+    return CacheSweeper(store, cache, cache.folder.parent / "scratch", 60.0)
 
 
 def names(cache: DiskCache) -> list[str]:
@@ -85,7 +90,7 @@ def test_what_was_made_of_deleted_datasets_goes(store: Store, cache: DiskCache) 
         work.datasets.add(twin)
     put(cache, "pixels", KIB, dataset="0" * 64)
     put(cache, "features", KIB, dataset="1" * 64)
-    sweeper = CacheSweeper(store, cache, 60.0)
+    sweeper = sweeper_of(store, cache)
     sweeper.sweep()
     assert names(cache) == ["pixels"]
 
@@ -104,10 +109,35 @@ def test_a_smaller_budget_holds_from_the_next_sweep_on(sqlite_store: Store, cach
     add_dataset(sqlite_store, add_project(sqlite_store), "ready")
     for number in range(5):
         put(cache, f"{number}", KIB, dataset="0" * 64)
-    CacheSweeper(sqlite_store, DiskCache(cache.folder, budget_bytes=2 * KIB), 60.0).sweep()
+    sweeper_of(sqlite_store, DiskCache(cache.folder, budget_bytes=2 * KIB)).sweep()
     assert len(names(cache)) == 2
 
 
+def test_checkpoints_of_a_paused_job_go_once_it_is_deleted(store: Store, cache: DiskCache) -> None:
+    project = add_project(store)
+    job_id, (trial_id,) = add_job(store, project)
+    sweeper = sweeper_of(store, cache)
+    folder = sweeper.scratch / "trials" / trial_id
+    (folder / "checkpoint").mkdir(parents=True)
+    (folder / "checkpoint" / "epoch-00001.safetensors").touch()
+    with store.work() as work:
+        assert work.trials.claim("tester", 30.0) is not None
+        work.jobs.move(job_id, "running")
+    sweeper.sweep()
+    with store.work() as work:
+        work.jobs.move(job_id, "pausing")
+        work.trials.leases.release(Lease(trial_id, "tester", 1, 30.0))
+        work.jobs.move(job_id, "paused")
+    sweeper.sweep()
+    assert [path.name for path in folder.glob("*/*")] == ["epoch-00001.safetensors"]
+    with store.work() as work:
+        work.jobs.move(job_id, "cancelling")
+        advance(work, job_id)
+        assert work.jobs.state_of(job_id) == "cancelled"
+    sweeper.sweep()
+    assert list(sweeper.scratch.glob("*/*")) == []
+
+
 def test_the_first_sweep_of_an_empty_machine(sqlite_store: Store, cache: DiskCache) -> None:
-    CacheSweeper(sqlite_store, cache, 60.0).sweep()
+    sweeper_of(sqlite_store, cache).sweep()
     assert cache.datasets() == []

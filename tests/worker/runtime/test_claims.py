@@ -8,7 +8,7 @@ from service.settings import Settings
 from service.store import Store
 from tests.nudges import Recorded
 from tests.rows import add_job, add_project
-from worker.runtime.claims import _begin, claim_trial, remove_old_scratch
+from worker.runtime.claims import _begin, claim_trial
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device, Devices, visible_devices
 
@@ -55,15 +55,6 @@ def test_a_claim_starts_the_job_once(store: Store, tmp_path: Path) -> None:
         assert job is not None
         assert (job.state, job.started_at) == ("running", started)
         assert work.trials.get(trial_id).attempt == 0
-
-
-def test_only_scratch_of_live_trials_is_kept(sqlite_store: Store, tmp_path: Path) -> None:
-    _, (trial_id,) = add_job(sqlite_store, add_project(sqlite_store))
-    runtime = make_runtime(sqlite_store, tmp_path)
-    for name in (trial_id, "trl_gone"):
-        (runtime.settings.scratch / "trials" / name).mkdir(parents=True)
-    remove_old_scratch(runtime)
-    assert [path.name for path in (runtime.settings.scratch / "trials").iterdir()] == [trial_id]
 
 
 def test_epochs_told_again_are_not_counted_twice(store: Store) -> None:

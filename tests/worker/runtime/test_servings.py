@@ -117,12 +117,43 @@ def test_a_database_that_is_away_leaves_the_row_to_be_taken_again(sqlite_store: 
 def test_a_deleted_row_stays_deleted(sqlite_store: Store, tmp_path: Path) -> None:
     def compute(question: Question, _progress: Any) -> Answer:
         with sqlite_store.work() as work:
-            work.predictions.delete(question.row.id)
+            work.predictions.delete_of("id", [question.row.id])
         return Answer(ANSWER, {"items/0/0/heatmap.png": b"drawn"})
 
     assert run(sqlite_store, tmp_path, compute, [png()]) is None
     with sqlite_store.read() as work:
         assert [found for found in work.artifacts.unowned(-60.0) if found.size_bytes == 5] == []
+
+
+def test_pictures_of_a_row_that_was_deleted_are_not_kept(tmp_path: Path, sqlite_store: Store) -> None:
+    """Nor where bytes are stored before their row says so."""
+    store = Store(sqlite_store.engine.url.render_as_string(), f"file://{tmp_path}/artifacts")
+
+    def compute(question: Question, _progress: Any) -> Answer:
+        with store.work() as work:
+            work.predictions.delete_of("id", [question.row.id])
+        return Answer(ANSWER, {"items/0/0/heatmap.png": b"drawn of a sample"})
+
+    assert run(store, tmp_path, compute, []) is None
+    assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []
+    store.close()
+
+
+def test_a_row_that_is_deleted_between_claim_and_answer_ends_nothing_else(store: Store, tmp_path: Path) -> None:
+    computed: list[Question] = []
+    row_id = ask(store, [])
+
+    def compute(question: Question, _progress: Any) -> Answer:
+        computed.append(question)
+        return Answer(ANSWER)
+
+    serving = Serving(make_runtime(store, tmp_path), None, "predictions", compute)  # type: ignore[arg-type]
+    lease = serving.claim()
+    assert lease is not None
+    with store.work() as work:
+        work.predictions.delete_of("id", [row_id])
+    serving.run(lease)
+    assert computed == []
 
 
 def test_a_draining_worker_puts_the_row_back(sqlite_store: Store, tmp_path: Path) -> None:
