@@ -13,10 +13,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.queue import Nudges
 from service.settings import Settings
-from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
+from service.specs.tasks import (
+    ADVANCE_JOB,
+    EXPLAIN,
+    EXPORT_MODELS,
+    PREDICT,
+    QUEUE_OF,
+    RUN_TRIALS,
+    VALIDATE_DATASETS,
+)
 from service.store import Store, UnitOfWork
 from service.store.artifacts import DELETED_AT_ONCE
 from service.store.leases import Expired, LeasedRows
+from service.store.workers import SEEN_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +54,8 @@ class Sweeper:
     def sweep(self, now: float) -> None:
         """One round; `now` is monotonic, in seconds."""
         sightings: dict[Expired, float] = {}
+        with self.store.read() as work:
+            served = work.workers.queues_served(SEEN_SECONDS)
         for name, task in (
             ("trials", RUN_TRIALS),
             ("datasets", VALIDATE_DATASETS),
@@ -63,9 +74,10 @@ class Sweeper:
                 else:
                     waiting += self._take_back(name, lease)
             if waiting:
-                self.nudges.nudge(task)
+                self._nudge(task, served)
         self._seen = sightings
-        self._close_and_clean()
+        self._close_jobs(served)
+        self._clean()
 
     def _take_back(self, name: str, lease: Expired) -> int:
         with self.store.work() as work:
@@ -80,11 +92,20 @@ class Sweeper:
         log.warning("took back %s %s: %s", name, lease.row_id, state)
         return int(state in ("queued", "validating"))
 
-    def _close_and_clean(self) -> None:
+    def _nudge(self, task: str, served: set[str]) -> None:
+        """Not where nobody takes messages: they would pile up until the broker is full. A worker looks by itself at
+        what waits when it starts.
+        """
+        if QUEUE_OF[task] in served:
+            self.nudges.nudge(task)
+
+    def _close_jobs(self, served: set[str]) -> None:
         with self.store.read() as work:
             unfinished = work.jobs.without_live_trials()
         if unfinished:
-            self.nudges.nudge(ADVANCE_JOB)
+            self._nudge(ADVANCE_JOB, served)
+
+    def _clean(self) -> None:
         with self.store.work() as work:
             work.idempotency.purge()
             work.workers.forget(WORKER_FORGOTTEN_SECONDS)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from service.errors import LeaseLost, WorkerLost
@@ -47,16 +47,24 @@ class Tally(NamedTuple):
 
 
 class LeasedRows:
-    """Claim, renew, release and finish rows of one leased class."""
+    """Claim, renew, release and finish rows of one leased class; only those that `may_run` are said to wait."""
 
     def __init__(
-        self, session: Session, row_class: Any, *, waiting: str = "queued", held: str = "running", lost: str = "failed"
+        self,
+        session: Session,
+        row_class: Any,
+        *,
+        waiting: str = "queued",
+        held: str = "running",
+        lost: str = "failed",
+        may_run: ColumnElement[bool] | None = None,
     ) -> None:
         self._session = session
         self._rows = row_class
         self._waiting = waiting
         self._held = held
         self._lost = lost
+        self._may_run = true() if may_run is None else may_run
 
     def claim(self, owner: str, seconds: float, *eligible: ColumnElement[bool]) -> Lease | None:
         """Takes the oldest waiting row, or None. A waiting row with a lease of its own (datasets) must be free."""
@@ -163,14 +171,14 @@ class LeasedRows:
         self._session.flush()
         return str(row.state)
 
-    def waiting(self, older_than_seconds: float, *eligible: ColumnElement[bool]) -> int:
+    def waiting(self, older_than_seconds: float) -> int:
         """How many rows have waited for longer than that."""
         rows = self._rows
         query = select(func.count()).where(
             rows.state == self._waiting,
             rows.lease_owner.is_(None),
             rows.queued_at <= now_seconds() - older_than_seconds,
-            *eligible,
+            self._may_run,
         )
         return int(self._session.execute(query).scalar_one())
 
@@ -185,7 +193,7 @@ class LeasedRows:
     def tally(self) -> Tally:
         """All of them as they are now."""
         rows = self._rows
-        waits = and_(rows.state == self._waiting, rows.lease_owner.is_(None))
+        waits = and_(rows.state == self._waiting, rows.lease_owner.is_(None), self._may_run)
         held = and_(rows.state == self._held, rows.lease_owner.is_not(None))
         expired = and_(held, rows.lease_expires_at < now_seconds())
         query = select(

@@ -44,7 +44,7 @@ class Trials:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.leases = LeasedRows(session, TrialRow)
+        self.leases = LeasedRows(session, TrialRow, may_run=_of_jobs_that_may_run(None))
 
     def add(self, row: TrialRow) -> None:
         """A new trial."""
@@ -53,8 +53,7 @@ class Trials:
 
     def claim(self, owner: str, seconds: float, *, most_devices: int | None = None) -> Lease | None:
         """The oldest queued trial of a job that may run, and has its trials train on so many devices at most."""
-        job = exists().where(JobRow.id == TrialRow.job_id, *_may_run(most_devices))
-        return self.leases.claim(owner, seconds, job)
+        return self.leases.claim(owner, seconds, _of_jobs_that_may_run(most_devices))
 
     def devices_wanted(self, most: int) -> int | None:
         """By the trial that `claim` would take with so many devices; None where it would take none."""
@@ -222,6 +221,10 @@ class Trials:
         for trial_id, record in self._session.execute(query):
             found.setdefault(trial_id, []).append(record)
         return found
+
+
+def _of_jobs_that_may_run(most_devices: int | None) -> ColumnElement[bool]:
+    return exists().where(JobRow.id == TrialRow.job_id, *_may_run(most_devices))
 
 
 def _may_run(most_devices: int | None) -> list[ColumnElement[bool]]:

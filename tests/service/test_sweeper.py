@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import func, select, update
 
 from service.settings import Settings
-from service.specs.tasks import ADVANCE_JOB, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
+from service.specs.tasks import ADVANCE_JOB, EXPORT_MODELS, PREDICT, QUEUES, RUN_TRIALS, VALIDATE_DATASETS
 from service.store import Store
 from service.store.engine import now_seconds
 from service.store.tables import ArtifactRow, ChunkRow, DatasetRow, ExportRow, TrialRow
@@ -15,8 +15,11 @@ from tests.rows import add_dataset, add_job, add_model, add_prediction, add_proj
 from tests.statements import sent
 
 
-def make_sweeper(store: Store) -> tuple[Sweeper, Recorded]:
+def make_sweeper(store: Store, *, serve: tuple[str, ...] = QUEUES) -> tuple[Sweeper, Recorded]:
+    """With workers that serve these queues."""
     nudges = Recorded()
+    with store.work() as work:
+        work.workers.seen("worker", list(serve), {})
     settings = Settings(data_dir=Path("/nowhere"), sweep_seconds=10.0, expiry_sightings_apart_seconds=15.0)
     return Sweeper(store, nudges, settings), nudges
 
@@ -44,6 +47,32 @@ def test_a_lost_nudge_is_sent_again(store: Store) -> None:
     sweeper.sweep(now=10.0)
     assert nudges.sent == [RUN_TRIALS, VALIDATE_DATASETS]
     assert PREDICT not in nudges.sent
+
+
+def test_where_nobody_takes_nudges_none_are_sent(store: Store) -> None:
+    """They would pile up until the broker is full; a worker that starts looks for work by itself."""
+    project = add_project(store)
+    add_job(store, project)
+    add_dataset(store, project)
+    with store.work() as work:
+        for table in (TrialRow, DatasetRow):
+            work.session.execute(update(table).values(queued_at=now_seconds() - 60.0))
+    sweeper, nudges = make_sweeper(store, serve=("control",))
+    sweeper.sweep(now=0.0)
+    assert nudges.sent == [VALIDATE_DATASETS]
+
+
+def test_a_paused_job_waits_for_nobody(store: Store) -> None:
+    job_id, _ = add_job(store, add_project(store))
+    with store.work() as work:
+        work.session.execute(update(TrialRow).values(queued_at=now_seconds() - 60.0))
+        assert (work.trials.leases.tally().waiting, work.trials.leases.waiting(0.0)) == (1, 1)
+        for state in ("running", "pausing", "paused"):
+            work.jobs.move(job_id, state)
+        assert (work.trials.leases.tally().waiting, work.trials.leases.waiting(0.0)) == (0, 0)
+    sweeper, nudges = make_sweeper(store)
+    sweeper.sweep(now=0.0)
+    assert nudges.sent == []
 
 
 def test_one_sighting_is_not_enough(store: Store) -> None:
