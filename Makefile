@@ -35,7 +35,7 @@ faults: $(STAMP)  ## The tests that kill, freeze and starve processes, part of `
 	@$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
 test: $(STAMP)  ## The whole suite, in JOBS processes side by side
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 check: $(STAMP)  ## What CI checks besides the tests: style, types, import floors, migrations, module sizes
 	@echo "ruff";          $(BIN)/ruff check .

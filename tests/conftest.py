@@ -3,28 +3,38 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from service.store import Store
 from service.store.migrate import upgrade
 from tests.postgres import PostgresServer, binaries
 from tests.redis_server import RedisServer, is_installed
 
-SHARED = ("deployment", "deployed", "explaining")
-"""Folders whose tests share one service; other tests of running services share one for each module."""
-LIVE = ("e2e", "faults")
+SHARED = ("tests/deployment/", "tests/faults/deployed/", "tests/e2e/")
+"""Folders whose tests share one service."""
+ALONE = ("tests/e2e/test_lifecycle.py", "tests/e2e/test_tuning.py")
+"""Of them, who has one of its own."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps in one process what shares a running service, so that none is started twice (`--dist loadgroup`)."""
-    for item in items:
-        folder = item.path.parent.name
-        if folder in SHARED and item.path.parent.parent.name in ("tests", *LIVE):
-            item.add_marker(pytest.mark.xdist_group(folder))
-        elif folder in LIVE:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+class ByService(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps in one process what shares a running service, or a file, so that nothing is started twice.
+
+    xdist's own `loadgroup` groups nothing under pytest 9.2, which no longer reads what it writes (`Item._nodeid`).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = next((folder for folder in SHARED if file.startswith(folder)), file)
+        return file if file in ALONE else folder
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByService:
+    """In the order of the files, or those with the fewest tests, which last longest, would come last."""
+    config.option.loadscopereorder = False
+    return ByService(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from client.cli import app
-from tests.live import COLOURS, Live, live_service, square_png
+from tests.live import COLOURS, Live, square_png
 from worker.backbones.trained import TrainedNetwork, load_trained
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live_service(tmp_path_factory.mktemp("images")) as service:
-        yield service
 
 
 @pytest.fixture(scope="module")

@@ -3,21 +3,14 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.live import COLOURS, Live, job_spec, live_service, square_png
+from tests.live import COLOURS, Live, job_spec, square_png
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live_service(tmp_path_factory.mktemp("splits")) as service:
-        yield service
 
 
 @pytest.fixture(scope="module")

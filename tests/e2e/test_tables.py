@@ -3,12 +3,11 @@
 import json
 import random
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.live import Live, live_service
+from tests.live import Live
 
 pytestmark = pytest.mark.timeout(240)
 ROWS = 120
@@ -44,12 +43,6 @@ def table() -> bytes:
         lines.append(f"{start:.4f},{colour},{weight},2024-03-{number % 28 + 1:02d},v{number},{stars},"
                      f"{'long' if score > 0 else 'short'}")  # fmt: skip
     return ("\n".join(lines) + "\n").encode()
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live_service(tmp_path_factory.mktemp("tables")) as service:
-        yield service
 
 
 @pytest.fixture(scope="module")

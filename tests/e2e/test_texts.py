@@ -2,12 +2,11 @@
 
 import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.live import Live, live_service
+from tests.live import Live
 
 pytestmark = pytest.mark.timeout(240)
 WORDS = {
@@ -26,12 +25,6 @@ def texts() -> bytes:
         for kind, words in WORDS.items()
     ]
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live_service(tmp_path_factory.mktemp("texts")) as service:
-        yield service
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,7 @@ import httpx
 import pytest
 
 from tests.e2e.explaining.asking import Models
-from tests.live import Live, live_service
-
-
-@pytest.fixture(scope="package")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """One service for all files of this folder: what takes time is its start, and the models."""
-    with live_service(tmp_path_factory.mktemp("explaining")) as service:
-        yield service
+from tests.live import Live
 
 
 @pytest.fixture(scope="package")
