@@ -35,15 +35,25 @@ class Devices:
     Attributes:
         count: places for trials of one device each.
         most: for one trial.
+        unproven: GPUs that were found, and that nobody has computed on yet (`prove_devices`).
         claiming: held from looking at what is free until it is taken.
     """
 
     def __init__(self, devices: Sequence[Device]) -> None:
-        self._free = list(devices)
         self._lock = threading.Lock()
-        self.count = len(self._free)
-        self.most = len(_apart(self._free))
+        self._set(devices)
+        self.unproven = tuple(dict.fromkeys(device.visible for device in devices if device.visible))
         self.claiming = threading.Lock()
+
+    def settle(self, devices: Sequence[Device]) -> None:
+        """From now on these, which are proven; to be called before any is taken."""
+        with self._lock:
+            self._set(devices)
+        self.unproven = ()
+
+    def _set(self, devices: Sequence[Device]) -> None:
+        self._free = list(devices)
+        self.count, self.most = len(self._free), len(_apart(self._free))
 
     @property
     def free(self) -> int:
@@ -74,8 +84,12 @@ def _apart(devices: Sequence[Device]) -> list[Device]:
 
 def visible_devices(slots: int | None, threads: int | None, gpus_folder: Path = NVIDIA_GPUS) -> list[Device]:
     """One device per GPU; without GPUs, `slots` (1) shares of the CPU. More slots than GPUs share them."""
+    return places(listed_gpus(gpus_folder), slots, threads)
+
+
+def places(gpus: Sequence[str], slots: int | None, threads: int | None) -> list[Device]:
+    """As `visible_devices`, of these GPUs."""
     cores = len(os.sched_getaffinity(0))
-    gpus = _gpus(gpus_folder)
     count = slots or max(1, len(gpus))
     each = threads or max(1, cores // count)
     if not gpus:
@@ -83,7 +97,8 @@ def visible_devices(slots: int | None, threads: int | None, gpus_folder: Path = 
     return [Device("cuda:0", gpus[index % len(gpus)], each) for index in range(count)]
 
 
-def _gpus(folder: Path) -> list[str]:
+def listed_gpus(folder: Path = NVIDIA_GPUS) -> list[str]:
+    """What CUDA_VISIBLE_DEVICES names, or all that the driver lists: whether torch can use them is another question."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return [part.strip() for part in chosen.split(",") if part.strip() not in ("", "-1")]

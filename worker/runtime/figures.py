@@ -44,12 +44,22 @@ class Figures:
             ("of",),
             registry=self.registry,
         )
+        self._left_out = Gauge(
+            "tunelens_gpu_left_out",
+            "A GPU that is listed and that torch cannot use.",
+            ("gpu", "fault"),
+            registry=self.registry,
+        )
         self._smi = shutil.which("nvidia-smi")
 
     def limits(self, memory: MemoryLimits) -> None:
         """What children may take, as it stays."""
         self._limits.labels("computing").set(memory.computing)
         self._limits.labels("reading").set(memory.reading)
+
+    def left_out(self, gpu: str, fault: str) -> None:
+        """Trials do without a GPU, as long as the process lives."""
+        self._left_out.labels(gpu, fault).set(1)
 
     def trial(self, ending: str, seconds: float) -> None:
         """A trial's attempt is over."""
