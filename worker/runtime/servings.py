@@ -14,6 +14,7 @@ from service.errors import ArtifactCorrupt, LeaseLost, ResourceExhausted, Servic
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.serving import Servings
 from service.store.tables import ExplanationRow, PredictionRow
+from worker.data.shortage import says_out_of_memory
 from worker.runtime.asked_inputs import Sources
 from worker.runtime.context import Runtime
 from worker.runtime.lease_keeper import LeaseKeeper
@@ -129,7 +130,7 @@ def _of_the_request(error: ServiceError) -> ServiceError:
 
 
 def _safe(error: Exception) -> ServiceError:
-    if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
+    if says_out_of_memory(error):
         return ResourceExhausted("The memory does not suffice for this request.")
     return ArtifactCorrupt(f"The work failed with {type(error).__name__}; the worker's log has the reason.")
 

@@ -10,6 +10,7 @@ from PIL import Image
 from service.specs.explanations import ExplanationSpec, Method, MethodParameters
 from worker.backbones.building import build_network
 from worker.backbones.trained import TrainedNetwork
+from worker.data.shortage import says_out_of_memory
 from worker.explaining.explainer import explain_images
 from worker.explaining.rendering import heatmap_png, overlay_png
 from worker.runtime.allocator import keep_freed_memory
@@ -44,7 +45,7 @@ def usable_device(is_there: bool, gpu: str = "cuda") -> torch.device:
         found = float((torch.ones(8, device=gpu) * 2).sum())
         fault = None if found == 16.0 else f"it computes 16 as {found}"
     except RuntimeError as error:
-        fault = None if "out of memory" in str(error).lower() else str(error).partition("\n")[0]
+        fault = None if says_out_of_memory(error) else str(error).partition("\n")[0]
     if fault is None:
         return torch.device(gpu)
     log.warning("the GPU is left out, torch cannot use it: %s", fault)
