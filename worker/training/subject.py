@@ -65,8 +65,8 @@ class Subject(ABC):
     device: torch.device
 
     @abstractmethod
-    def training_batches(self) -> TrainingBatches:
-        """Of augmented samples; asked for once, it serves every epoch."""
+    def training_batches(self, batch_size: int, /) -> TrainingBatches:
+        """Of augmented samples, about so many each; asked for once, it serves every epoch."""
 
     @abstractmethod
     def batch(self, indices: Sequence[int]) -> Batch:
