@@ -1,11 +1,11 @@
-"""Where the explain worker computes."""
+"""Where the explain worker computes, and how exactly."""
 
 import logging
 
 import pytest
 import torch
 
-from worker.tasks.serving import usable_device
+from worker.tasks.serving import answer_in_float32, usable_device
 
 CPU = torch.device("cpu")
 
@@ -17,3 +17,13 @@ def test_a_gpu_that_torch_cannot_use_is_left_out(caplog: pytest.LogCaptureFixtur
         assert caplog.text == ""
         assert usable_device(True, "cuda:99") == CPU
     assert "the GPU is left out, torch cannot use it: " in caplog.text
+
+
+def test_explanations_are_computed_without_tf32() -> None:
+    assert torch.backends.cudnn.allow_tf32, "torch's default"
+    try:
+        answer_in_float32()
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32 = True

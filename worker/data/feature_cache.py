@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -61,7 +62,7 @@ class FeatureCache:
 
     def _compute(self, pixels: Tensor, made: Tensor, tick: Callable[[], None]) -> None:
         halving, start = Halving(self.trained.device, _BATCH), 0
-        with torch.inference_mode():
+        with torch.inference_mode(), in_float32():
             while start < len(pixels):
                 tick()
                 batch = self.trained.normalise(pixels[start : start + halving.batch_size])
@@ -73,6 +74,17 @@ class FeatureCache:
         return weights_digest(
             {"backbone": self.trained.backbone, "pixels": asdict(self.trained.pixel_format)}, self.frozen
         )
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """A block without TF32 in convolutions, which is torch's default where a GPU has it."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def weights_digest(facts: dict[str, object], frozen: nn.Module) -> str:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 def make_servings(runtime: Runtime) -> tuple[Serving, Serving]:
     """Predictions and explanations over one model cache; what loads lazily is loaded in the background."""
     keep_freed_memory()
+    answer_in_float32()
     device = usable_device(torch.cuda.is_available())
     if runtime.settings.worker_threads:
         torch.set_num_threads(runtime.settings.worker_threads)
@@ -35,6 +36,13 @@ def make_servings(runtime: Runtime) -> tuple[Serving, Serving]:
         Serving(runtime, models, "predictions", compute_prediction),
         Serving(runtime, models, "explanations", compute_explanation),
     )
+
+
+def answer_in_float32() -> None:
+    """Without TF32 in convolutions, torch's default on Ampere and later: it errs by 1e-3, which attributions show and
+    the check of quick copies (1e-5) does not let pass.
+    """
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def usable_device(is_there: bool, gpu: str = "cuda") -> torch.device:

@@ -111,6 +111,16 @@ def test_what_does_not_fit_the_memory_is_computed_in_halves(tmp_path: Path) -> N
         compute(tmp_path / "c", trained())
 
 
+def test_features_are_computed_without_tf32(tmp_path: Path) -> None:
+    model, seen = trained(), []
+    body = body_of(model.network, model.backbone)
+    body.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    cache = FeatureCache(model, body, cache=DiskCache(tmp_path, budget_bytes=10**9))
+    cache.features(PIXELS, "d", tick=Counter())
+    assert seen[1:] == [False, False], "after the shape was looked at"
+    assert torch.backends.cudnn.allow_tf32, "the trial itself may use it"
+
+
 def test_without_room_on_the_disk_they_are_computed_in_memory(tmp_path: Path) -> None:
     stored, _ = compute(tmp_path / "a", trained())
     for _ in range(2):
