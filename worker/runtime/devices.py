@@ -4,8 +4,11 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+MIG = "MIG-"
 NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -19,12 +22,12 @@ class Device:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of a child that works on it. GPUs are numbered as `nvidia-smi` does; ranks on CPUs meet on this machine."""
-        return {
-            "CUDA_VISIBLE_DEVICES": self.visible,
-            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-            "GLOO_SOCKET_IFNAME": "lo",
-        }
+        """Of a child that works on it. Ranks on CPUs meet on this machine.
+
+        GPUs are numbered as `nvidia-smi` does, or by the order that the worker's own CUDA_VISIBLE_DEVICES was meant in.
+        """
+        order = {} if VISIBLE in os.environ else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        return {VISIBLE: self.visible, "GLOO_SOCKET_IFNAME": "lo", **order}
 
 
 class Devices:
@@ -77,9 +80,13 @@ class Devices:
 
 
 def _apart(devices: Sequence[Device]) -> list[Device]:
-    """Without a second one on the same GPU."""
-    places = [device.visible or index for index, device in enumerate(devices)]
+    """Without a second one on the same GPU; nor another part of a GPU (MIG), as ranks do not meet between those."""
+    places = [_gpu_of(device) or index for index, device in enumerate(devices)]
     return [device for index, device in enumerate(devices) if places.index(places[index]) == index]
+
+
+def _gpu_of(device: Device) -> str:
+    return MIG if device.visible.startswith(MIG) else device.visible
 
 
 def visible_devices(slots: int | None, threads: int | None, gpus_folder: Path = NVIDIA_GPUS) -> list[Device]:
@@ -99,7 +106,7 @@ def places(gpus: Sequence[str], slots: int | None, threads: int | None) -> list[
 
 def listed_gpus(folder: Path = NVIDIA_GPUS) -> list[str]:
     """What CUDA_VISIBLE_DEVICES names, or all that the driver lists: whether torch can use them is another question."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [part.strip() for part in chosen.split(",") if part.strip() not in ("", "-1")]
+    chosen = os.environ.get(VISIBLE)
+    if chosen is not None:  # as CUDA reads it, which ends at the first that is none
+        return list(takewhile(lambda part: part not in ("", "-1"), map(str.strip, chosen.split(","))))
     return [str(index) for index in range(len(list(folder.iterdir())))] if folder.is_dir() else []

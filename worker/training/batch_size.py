@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from worker.data.device_memory import is_out_of_memory
 from worker.training.learner import Learner
+from worker.training.memory import peak_memory_bytes
 from worker.training.reporting import Reporter
 from worker.training.setting import Setting
 from worker.training.trying import undone
@@ -40,6 +41,7 @@ def largest_batch(setting: Setting, reporter: Reporter) -> int:
     if not on_gpu:
         kept = kept_bytes(setting) * GRADIENTS_AND_WORKSPACE
         return _power_of_two(min(size, int(SHARE_OF_MEMORY * available_bytes() / kept)))
+    setting.subject.earlier_peak_bytes = peak_memory_bytes(setting.device) or 0
     while size > SMALLEST and not _fits_on_gpu(setting, reporter, size):
         reporter.check()
         size //= 2

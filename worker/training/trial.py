@@ -87,7 +87,8 @@ class _Unheard:
 def _finish(setting: Setting, fitted: Fitted, scored: Scored) -> TrialOutcome:
     subject, dealt, training = setting.subject, setting.dealt, setting.order.spec.training
     description, places, used = subject.describe(training), subject.places(dealt), effective(training)
-    results = Results(setting.order, setting.objective, description, dealt, places, fitted, scored, used)
+    earlier = subject.earlier_peak_bytes
+    results = Results(setting.order, setting.objective, description, dealt, places, fitted, scored, used, earlier)
 
     def save(folder: Path) -> list[str]:
         return subject.save(folder, temperature=scored.temperature, training=used)

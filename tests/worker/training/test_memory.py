@@ -158,3 +158,9 @@ def test_the_peak_is_at_least_what_was_touched() -> None:
     kept = torch.ones(size, dtype=torch.uint8)
     assert peak_memory_bytes(torch.device("cpu")) >= size
     assert int(kept[-1]) == 1
+
+
+def test_trying_batch_sizes_does_not_hide_an_earlier_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _device: 5)
+    device = torch.device("cuda")
+    assert [peak_memory_bytes(device, earlier) for earlier in (0, 4, 6)] == [5, 5, 6]
