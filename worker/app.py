@@ -15,6 +15,7 @@ from worker.presence import Presence
 from worker.runtime.cache_sweeper import CacheSweeper
 from worker.runtime.children import LIGHT_PRELOAD, TORCH_PRELOAD, start_fork_server
 from worker.runtime.context import Runtime, make_runtime
+from worker.runtime.proving import prove_devices
 
 log = logging.getLogger(__name__)
 EXPLAIN_THREADS = 3
@@ -55,6 +56,12 @@ def _hear_wishes(runtime: Runtime) -> None:
             return
 
 
+def _prove_devices(runtime: Runtime) -> None:
+    """Before the first trial, which would wait for it otherwise."""
+    with runtime.devices.claiming:
+        prove_devices(runtime)
+
+
 def _follow_life(celery: Celery, runtime: Runtime) -> None:
     presence = Presence(runtime)
     sweeper = Sweeper(runtime.store, runtime.nudges, runtime.settings)
@@ -67,6 +74,7 @@ def _follow_life(celery: Celery, runtime: Runtime) -> None:
             sweeper.start()
         if "train" in runtime.queues:
             threading.Thread(target=_hear_wishes, args=(runtime,), name="wishes", daemon=True).start()
+            threading.Thread(target=_prove_devices, args=(runtime,), name="proving", daemon=True).start()
         if set(runtime.queues) & {"train", "control"}:
             preload = TORCH_PRELOAD if "train" in runtime.queues else LIGHT_PRELOAD
             threading.Thread(target=start_fork_server, args=(preload,), daemon=True).start()

@@ -44,14 +44,15 @@ class Presence:
                 log.warning("presence not said: %s", type(error).__name__)
 
     def _say(self) -> None:
-        figures = self._runtime.figures.text()
+        figures, devices = self._runtime.figures.text(), self._runtime.devices
+        offers = "train" in self._runtime.queues and not devices.unproven
         with self._runtime.store.work(quick=True) as work:
             work.workers.seen(
                 self._runtime.worker_id,
                 list(self._runtime.queues),
                 self._weights,
                 figures=figures,
-                devices=self._runtime.devices.most if "train" in self._runtime.queues else None,
+                devices=devices.most if offers else None,
             )
 
 

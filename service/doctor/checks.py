@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,6 +26,7 @@ from service.weak_secrets import weak_secrets
 LONG_WAIT_SECONDS = 600.0
 SKEW_SECONDS = 30.0
 MEMORY_LIMIT = "tunelens_memory_limit_bytes"
+LEFT_OUT_GPU = "tunelens_gpu_left_out"
 LITTLE_BYTES = 2 * 1024**3
 PROBE = b"tunelens doctor\n" * 64
 
@@ -134,9 +136,14 @@ def workers(patient: Patient) -> Iterator[Finding]:
 
 
 def devices(patient: Patient) -> Iterator[Finding]:
-    """Does some worker have as many as each trial that waits."""
+    """Can torch use every GPU; does some worker have as many as each trial that waits."""
     with patient.store.read() as work:
         wanted, most = work.trials.most_devices_wanted(), work.workers.most_devices()
+        told = work.workers.figures(SEEN_SECONDS)
+    for worker, (_, text) in told.items():
+        for sample in _samples(text or "", LEFT_OUT_GPU):
+            says = f"{worker} does without GPU {sample.labels['gpu']}: {sample.labels['fault']}"
+            yield Finding("devices", "look", says, "See that this torch knows driver and card; restart the worker.")
     if most is not None and wanted > most:
         says = f"Trials wait for {wanted} devices; no worker has more than {most}."
         yield Finding("devices", "look", says, "Start `python -m worker train` where there are as many, or cancel.")
@@ -160,12 +167,13 @@ def memory(patient: Patient) -> Iterator[Finding]:
 
 def _memory_limits(figures: str) -> dict[str, float]:
     """Bytes by what they are for; empty when the worker does not say."""
-    return {
-        sample.labels["of"]: sample.value
-        for family in text_string_to_metric_families(figures)
-        if family.name == MEMORY_LIMIT
-        for sample in family.samples
-    }
+    return {sample.labels["of"]: sample.value for sample in _samples(figures, MEMORY_LIMIT)}
+
+
+def _samples(figures: str, name: str) -> list[Sample]:
+    """Of one metric, as a worker tells it."""
+    families = text_string_to_metric_families(figures)
+    return [sample for family in families if family.name == name for sample in family.samples]
 
 
 def queues(patient: Patient) -> Iterator[Finding]:

@@ -98,5 +98,6 @@ def test_gpus_are_asked_for_where_there_are_some(tmp_path: Any, monkeypatch: pyt
     smi.chmod(0o700)
     assert gpu_memory(str(smi)) == [("0", 512, 81559)]
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert 'tunelens_gpu_memory_bytes{gpu="0",of="used"} 5.36870912e+08' in Figures().text()
     assert gpu_memory(str(tmp_path / "nowhere")) == []

@@ -84,6 +84,16 @@ def test_trials_that_wait_for_more_devices_than_there_are(patient: Patient) -> N
     assert found(patient, "devices") == []
 
 
+def test_gpus_that_a_worker_does_without(patient: Patient) -> None:
+    figures = Figures()
+    figures.left_out("1", "RuntimeError: no kernel image is available.")
+    with patient.store.work() as work:
+        work.workers.seen("host:1", ["train", "control"], {}, devices=1, figures=figures.text())
+    (finding,) = found(patient, "devices")
+    assert finding.level == "look"
+    assert finding.says == "host:1 does without GPU 1: RuntimeError: no kernel image is available."
+
+
 def test_a_full_disk(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", ["total", "used", "free"])
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 99, LITTLE_BYTES - 1))

@@ -1,7 +1,9 @@
 """Batches of an epoch: which samples, in which order, augmented how. All of it follows from (seed, epoch)."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from worker.data.transforms import Transform, each
+
+SHARED_MEMORY = Path("/dev/shm")
+"""Where worker processes leave what they have made."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,25 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loading:
-    """Who makes batches: worker processes (0: none), and whether those are put into pinned memory as they come."""
+    """Who makes batches: worker processes (0: none), how many each has ready, and whether those are put into pinned
+    memory as they come.
+    """
 
     workers: int = 0
+    ahead: int = 2
     pinned: bool = False
+
+
+def loading_within(room_bytes: int, batch_bytes: int, *, most_workers: int) -> Loading:
+    """As many worker processes as have their batches in `room_bytes` of shared memory; two ready of each, or one."""
+    fitting = room_bytes // max(1, batch_bytes)
+    workers = min(most_workers, fitting)
+    return Loading(workers, ahead=min(2, fitting // workers), pinned=True) if workers > 0 else Loading()
+
+
+def free_bytes(folder: Path = SHARED_MEMORY) -> int:
+    """What may still be written there; 0 where there is no such folder."""
+    return shutil.disk_usage(folder).free if folder.is_dir() else 0
 
 
 def shuffled(indices: Sequence[int], *, batch_size: int, seed: int, epoch: int) -> list[BatchOrder]:
@@ -77,6 +97,8 @@ class Batches:
                 batch_size=None,
                 sampler=_Following(self),
                 num_workers=loading.workers,
+                prefetch_factor=loading.ahead,
+                multiprocessing_context="fork",  # others pickle all samples, and leave the trial's process group
                 persistent_workers=True,
                 pin_memory=loading.pinned,
                 generator=torch.Generator().manual_seed(0),

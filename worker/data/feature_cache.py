@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from worker.backbones.trained import TrainedNetwork
+from worker.data.device_memory import Halving
 from worker.data.disk_cache import DiskCache, NoRoom
 from worker.data.mapped import TensorFile
 
@@ -55,20 +57,34 @@ class FeatureCache:
     def _shape(self, pixels: Tensor) -> tuple[int, ...]:
         """Of one image's output."""
         with torch.inference_mode():
-            return tuple(self.frozen(self.trained.normalise(pixels[:1])).shape[1:])
+            one = self.trained.normalise(pixels[:1])
+            return tuple(Halving(self.trained.device, 1).outputs(self.frozen, one).shape[1:])
 
     def _compute(self, pixels: Tensor, made: Tensor, tick: Callable[[], None]) -> None:
-        with torch.inference_mode():
-            for start in range(0, len(pixels), _BATCH):
+        halving, start = Halving(self.trained.device, _BATCH), 0
+        with torch.inference_mode(), in_float32():
+            while start < len(pixels):
                 tick()
-                batch = self.trained.normalise(pixels[start : start + _BATCH])
-                made[start : start + len(batch)] = self.frozen(batch).cpu()
+                batch = self.trained.normalise(pixels[start : start + halving.batch_size])
+                made[start : start + len(batch)] = halving.outputs(self.frozen, batch)
+                start += len(batch)
 
     def _key(self) -> str:
         """A digest over the backbone, its input format, and every frozen weight."""
         return weights_digest(
             {"backbone": self.trained.backbone, "pixels": asdict(self.trained.pixel_format)}, self.frozen
         )
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """A block without TF32 in convolutions, which is torch's default where a GPU has it."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def weights_digest(facts: dict[str, object], frozen: nn.Module) -> str:

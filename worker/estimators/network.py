@@ -20,10 +20,13 @@ from worker.estimators.predictors import Floats
 class TableNetwork(nn.Module):
     """[n, d] float32 encoded rows → [n, outputs]."""
 
+    numeric_columns: Tensor
+
     def __init__(self, encoding: Encoding, spec: MlpSpec, outputs: int) -> None:
         super().__init__()
         self.categorical = list(encoding.categories)
         self.numeric = [position for position in range(encoding.width) if position not in encoding.categories]
+        self.register_buffer("numeric_columns", torch.tensor(self.numeric, dtype=torch.int64), persistent=False)
         self.embeddings = nn.ModuleList(
             _embedding(count, spec.embedding_size) for count in encoding.categories.values()
         )
@@ -39,7 +42,7 @@ class TableNetwork(nn.Module):
 
     def embed(self, encoded: Tensor) -> Tensor:
         """[n, d] → [n, w]: the numeric columns, then each category's embedding."""
-        parts = [encoded[:, self.numeric]]
+        parts = [encoded[:, self.numeric_columns]]  # a list would be copied to the GPU in every pass
         for position, table in zip(self.categorical, self.embeddings, strict=True):
             parts.append(table(encoded[:, position].long()))
         return torch.cat(parts, dim=1)

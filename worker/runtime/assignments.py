@@ -98,6 +98,7 @@ def make_order(runtime: Runtime, lease: Lease, device: Device, assignment: Assig
         sources=runtime.weight_sources,
         device=device.name,
         threads=device.threads,
+        neighbours=max(1, runtime.devices.count),
         to_beat=to_beat,
         upload_digest=dataset.digest,
         draws=assignment.tuning is None,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from service.errors import ResourceExhausted, ServiceError, Stopped
 from service.logs import log_ids, set_up_logging
 from service.settings import Settings
+from worker.data.shortage import says_out_of_memory
 from worker.runtime.allocator import keep_freed_memory
 from worker.runtime.messages import Again, Crashed, Done, Ending, Failed, GaveUp, Report
 from worker.training.order import PassesTooLarge
@@ -131,7 +132,7 @@ def _ending(work: Callable[..., object], payload: object, reporter: Reporter) ->
     except MemoryError:
         return Failed(ResourceExhausted("The work needs more memory than there is.").to_problem())
     except Exception as error:
-        if "out of memory" in str(error).lower():
+        if says_out_of_memory(error):
             return Failed(ResourceExhausted("The device's memory does not suffice.").to_problem())
         if _is_disk_full(error):
             return Failed(DISK_FULL)

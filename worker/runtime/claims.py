@@ -7,6 +7,7 @@ from service.store.jobs import TERMINAL
 from worker.runtime.advance import advance
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
+from worker.runtime.proving import prove_devices
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ def claim_trial(runtime: Runtime) -> Claimed | None:
     """
     devices = runtime.devices
     with devices.claiming:
+        prove_devices(runtime)
         while free := devices.free:
             with runtime.store.work() as work:
                 wanted = work.trials.devices_wanted(devices.most)

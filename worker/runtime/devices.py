@@ -4,8 +4,11 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+MIG = "MIG-"
 NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -19,12 +22,12 @@ class Device:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of a child that works on it. GPUs are numbered as `nvidia-smi` does; ranks on CPUs meet on this machine."""
-        return {
-            "CUDA_VISIBLE_DEVICES": self.visible,
-            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-            "GLOO_SOCKET_IFNAME": "lo",
-        }
+        """Of a child that works on it. Ranks on CPUs meet on this machine.
+
+        GPUs are numbered as `nvidia-smi` does, or by the order that the worker's own CUDA_VISIBLE_DEVICES was meant in.
+        """
+        order = {} if VISIBLE in os.environ else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        return {VISIBLE: self.visible, "GLOO_SOCKET_IFNAME": "lo", **order}
 
 
 class Devices:
@@ -35,15 +38,25 @@ class Devices:
     Attributes:
         count: places for trials of one device each.
         most: for one trial.
+        unproven: GPUs that were found, and that nobody has computed on yet (`prove_devices`).
         claiming: held from looking at what is free until it is taken.
     """
 
     def __init__(self, devices: Sequence[Device]) -> None:
-        self._free = list(devices)
         self._lock = threading.Lock()
-        self.count = len(self._free)
-        self.most = len(_apart(self._free))
+        self._set(devices)
+        self.unproven = tuple(dict.fromkeys(device.visible for device in devices if device.visible))
         self.claiming = threading.Lock()
+
+    def settle(self, devices: Sequence[Device]) -> None:
+        """From now on these, which are proven; to be called before any is taken."""
+        with self._lock:
+            self._set(devices)
+        self.unproven = ()
+
+    def _set(self, devices: Sequence[Device]) -> None:
+        self._free = list(devices)
+        self.count, self.most = len(self._free), len(_apart(self._free))
 
     @property
     def free(self) -> int:
@@ -67,15 +80,23 @@ class Devices:
 
 
 def _apart(devices: Sequence[Device]) -> list[Device]:
-    """Without a second one on the same GPU."""
-    places = [device.visible or index for index, device in enumerate(devices)]
+    """Without a second one on the same GPU; nor another part of a GPU (MIG), as ranks do not meet between those."""
+    places = [_gpu_of(device) or index for index, device in enumerate(devices)]
     return [device for index, device in enumerate(devices) if places.index(places[index]) == index]
+
+
+def _gpu_of(device: Device) -> str:
+    return MIG if device.visible.startswith(MIG) else device.visible
 
 
 def visible_devices(slots: int | None, threads: int | None, gpus_folder: Path = NVIDIA_GPUS) -> list[Device]:
     """One device per GPU; without GPUs, `slots` (1) shares of the CPU. More slots than GPUs share them."""
+    return places(listed_gpus(gpus_folder), slots, threads)
+
+
+def places(gpus: Sequence[str], slots: int | None, threads: int | None) -> list[Device]:
+    """As `visible_devices`, of these GPUs."""
     cores = len(os.sched_getaffinity(0))
-    gpus = _gpus(gpus_folder)
     count = slots or max(1, len(gpus))
     each = threads or max(1, cores // count)
     if not gpus:
@@ -83,8 +104,9 @@ def visible_devices(slots: int | None, threads: int | None, gpus_folder: Path = 
     return [Device("cuda:0", gpus[index % len(gpus)], each) for index in range(count)]
 
 
-def _gpus(folder: Path) -> list[str]:
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [part.strip() for part in chosen.split(",") if part.strip() not in ("", "-1")]
+def listed_gpus(folder: Path = NVIDIA_GPUS) -> list[str]:
+    """What CUDA_VISIBLE_DEVICES names, or all that the driver lists: whether torch can use them is another question."""
+    chosen = os.environ.get(VISIBLE)
+    if chosen is not None:  # as CUDA reads it, which ends at the first that is none
+        return list(takewhile(lambda part: part not in ("", "-1"), map(str.strip, chosen.split(","))))
     return [str(index) for index in range(len(list(folder.iterdir())))] if folder.is_dir() else []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
+from worker.runtime.devices import listed_gpus
 from worker.runtime.memory import MemoryLimits
 
 TRIAL_SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0)
@@ -16,9 +17,10 @@ MEBIBYTE = 1024**2
 
 @dataclass
 class Figures:
-    """Histograms of this process, and its GPUs' memory where `nvidia-smi` can be asked."""
+    """Histograms of this process, and its GPUs' memory where `smi`, the path of `nvidia-smi`, can be asked."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    smi: str | None = field(default_factory=lambda: shutil.which("nvidia-smi") if listed_gpus() else None)
 
     def __post_init__(self) -> None:
         self._trials = Histogram(
@@ -44,12 +46,21 @@ class Figures:
             ("of",),
             registry=self.registry,
         )
-        self._smi = shutil.which("nvidia-smi")
+        self._left_out = Gauge(
+            "tunelens_gpu_left_out",
+            "A GPU that is listed and that torch cannot use.",
+            ("gpu", "fault"),
+            registry=self.registry,
+        )
 
     def limits(self, memory: MemoryLimits) -> None:
         """What children may take, as it stays."""
         self._limits.labels("computing").set(memory.computing)
         self._limits.labels("reading").set(memory.reading)
+
+    def left_out(self, gpu: str, fault: str) -> None:
+        """Trials do without a GPU, as long as the process lives."""
+        self._left_out.labels(gpu, fault).set(1)
 
     def trial(self, ending: str, seconds: float) -> None:
         """A trial's attempt is over."""
@@ -61,17 +72,21 @@ class Figures:
 
     def text(self) -> str:
         """All of it in Prometheus' text format, with the GPUs as they are now."""
-        for gpu, used, total in gpu_memory(self._smi) if self._smi else []:
+        self._gpus.clear()  # what was true before nvidia-smi stopped answering is not now
+        for gpu, used, total in gpu_memory(self.smi) if self.smi else []:
             self._gpus.labels(gpu, "used").set(used * MEBIBYTE)
             self._gpus.labels(gpu, "total").set(total * MEBIBYTE)
         return generate_latest(self.registry).decode()
 
 
 def gpu_memory(smi: str) -> list[tuple[str, int, int]]:
-    """Index, used and total MiB of each GPU; nothing when the driver does not answer."""
+    """Index, used and total MiB of each GPU that tells them; nothing when the driver does not answer."""
     try:
-        asked = subprocess.run([smi, *QUERY], capture_output=True, text=True, timeout=10.0, check=False)
+        asked = subprocess.run(
+            [smi, *QUERY], capture_output=True, text=True, errors="replace", timeout=10.0, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return []
     rows = [[cell.strip() for cell in line.split(",")] for line in asked.stdout.splitlines()]
-    return [(row[0], int(row[1]), int(row[2])) for row in rows if len(row) == 3 and row[1].isdigit()]
+    told = [row for row in rows if len(row) == 3 and row[1].isdecimal() and row[2].isdecimal()]
+    return [(gpu, int(used), int(total)) for gpu, used, total in told]

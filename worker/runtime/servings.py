@@ -1,6 +1,9 @@
 """One claimed prediction or explanation, computed in the worker's own process."""
 
 import logging
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
+import torch
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import ArtifactCorrupt, LeaseLost, ResourceExhausted, ServiceError, Stopped
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.serving import Servings
 from service.store.tables import ExplanationRow, PredictionRow
+from worker.data.shortage import says_out_of_memory
 from worker.runtime.asked_inputs import Sources
 from worker.runtime.context import Runtime
 from worker.runtime.lease_keeper import LeaseKeeper
@@ -23,6 +28,15 @@ log = logging.getLogger(__name__)
 Row = PredictionRow | ExplanationRow
 MEDIA_TYPES = {".png": "image/png", ".html": "text/html"}
 DRAWERS = 2
+ENDING_SECONDS = 60.0
+
+
+def end_process() -> None:
+    """As if it was asked to from outside: other work is put back first, but not waited for for long."""
+    timer = threading.Timer(ENDING_SECONDS, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -45,18 +59,22 @@ class Answer:
 
 @dataclass
 class Serving:
-    """Answers rows of one table; `noun` is the unit of work's name for it."""
+    """Answers rows of one table; `noun` is the unit of work's name for it, `give_up` ends the process."""
 
     runtime: Runtime
     models: ModelCache
     noun: str
     compute: Callable[[Question, Callable[[int, int], None]], Answer]
     drawers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(DRAWERS, "drawer"))
+    give_up: Callable[[], None] = end_process
 
     def claim(self) -> Lease | None:
-        """The next row for this worker."""
+        """The next row for this worker. Without any, others may have the GPU's memory that torch has kept."""
         with self.runtime.store.work(quick=True) as work:
-            return self._rows(work).leases.claim(self.runtime.worker_id, self.runtime.settings.lease_seconds)
+            lease = self._rows(work).leases.claim(self.runtime.worker_id, self.runtime.settings.lease_seconds)
+        if lease is None:
+            torch.cuda.empty_cache()
+        return lease
 
     def run(self, lease: Lease) -> None:
         """Ends with the row succeeded, failed, or back in the queue."""
@@ -77,7 +95,10 @@ class Serving:
             raise  # the lease runs out and the row is taken again
         except Exception as error:
             log.exception("%s %s", self.noun, lease.row_id)
-            self._fail(lease, _safe(error), started)
+            if _breaks_the_device(error):
+                self._leave(lease, _safe(error))
+            else:
+                self._fail(lease, _safe(error), started)
 
     def _answer(self, lease: Lease, keeper: LeaseKeeper) -> Answer:
         with self.runtime.store.read() as work:
@@ -120,9 +141,25 @@ class Serving:
         except LeaseLost:
             log.info("%s %s is gone, or somebody else's now", self.noun, lease.row_id)
 
+    def _leave(self, lease: Lease, error: ServiceError) -> None:
+        """After an error that CUDA repeats at every later call: this process can answer nothing any more."""
+        log.error("the GPU is lost to this process, which ends so that another takes its place")
+        self.runtime.draining.set()
+        try:
+            with self.runtime.store.work(quick=True) as work:
+                self._rows(work).leases.charge(lease, self.runtime.settings.max_attempts, error.to_problem())
+        except LeaseLost:
+            log.info("%s %s is gone, or somebody else's now", self.noun, lease.row_id)
+        finally:
+            self.give_up()
+
     def _rows(self, work: UnitOfWork) -> Servings[Any]:
         rows: Servings[Any] = getattr(work, self.noun)
         return rows
+
+
+def _breaks_the_device(error: Exception) -> bool:
+    return isinstance(error, torch.AcceleratorError) and not says_out_of_memory(error)
 
 
 def _of_the_request(error: ServiceError) -> ServiceError:
@@ -134,7 +171,7 @@ def _of_the_request(error: ServiceError) -> ServiceError:
 
 
 def _safe(error: Exception) -> ServiceError:
-    if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
+    if says_out_of_memory(error):
         return ResourceExhausted("The memory does not suffice for this request.")
     return ArtifactCorrupt(f"The work failed with {type(error).__name__}; the worker's log has the reason.")
 

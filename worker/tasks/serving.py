@@ -10,6 +10,7 @@ from PIL import Image
 from service.specs.explanations import ExplanationSpec, Method, MethodParameters
 from worker.backbones.building import build_network
 from worker.backbones.trained import TrainedNetwork
+from worker.data.shortage import says_out_of_memory
 from worker.explaining.explainer import explain_images
 from worker.explaining.rendering import heatmap_png, overlay_png
 from worker.runtime.allocator import keep_freed_memory
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 def make_servings(runtime: Runtime) -> tuple[Serving, Serving]:
     """Predictions and explanations over one model cache; what loads lazily is loaded in the background."""
     keep_freed_memory()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    answer_in_float32()
+    device = usable_device(torch.cuda.is_available())
     if runtime.settings.worker_threads:
         torch.set_num_threads(runtime.settings.worker_threads)
     models = ModelCache(runtime.store, runtime.settings.model_cache_bytes, device)
@@ -34,6 +36,28 @@ def make_servings(runtime: Runtime) -> tuple[Serving, Serving]:
         Serving(runtime, models, "predictions", compute_prediction),
         Serving(runtime, models, "explanations", compute_explanation),
     )
+
+
+def answer_in_float32() -> None:
+    """Without TF32 in convolutions, torch's default on Ampere and later: it errs by 1e-3, which attributions show and
+    the check of quick copies (1e-5) does not let pass.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def usable_device(is_there: bool, gpu: str = "cuda") -> torch.device:
+    """The first GPU, if there is one and torch can compute on it, else the CPU."""
+    if not is_there:
+        return torch.device("cpu")
+    try:
+        found = float((torch.ones(8, device=gpu) * 2).sum())
+        fault = None if found == 16.0 else f"it computes 16 as {found}"
+    except RuntimeError as error:
+        fault = None if says_out_of_memory(error) else str(error).partition("\n")[0]
+    if fault is None:
+        return torch.device(gpu)
+    log.warning("the GPU is left out, torch cannot use it: %s", fault)
+    return torch.device("cpu")
 
 
 def warm_up(device: torch.device) -> None:

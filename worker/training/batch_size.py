@@ -5,7 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from worker.data.device_memory import is_out_of_memory
 from worker.training.learner import Learner
+from worker.training.memory import peak_memory_bytes
 from worker.training.reporting import Reporter
 from worker.training.setting import Setting
 from worker.training.trying import undone
@@ -39,6 +41,7 @@ def largest_batch(setting: Setting, reporter: Reporter) -> int:
     if not on_gpu:
         kept = kept_bytes(setting) * GRADIENTS_AND_WORKSPACE
         return _power_of_two(min(size, int(SHARE_OF_MEMORY * available_bytes() / kept)))
+    setting.subject.earlier_peak_bytes = peak_memory_bytes(setting.device) or 0
     while size > SMALLEST and not _fits_on_gpu(setting, reporter, size):
         reporter.check()
         size //= 2
@@ -50,11 +53,23 @@ def _power_of_two(most: int) -> int:
 
 
 def _fits_on_gpu(setting: Setting, reporter: Reporter, size: int) -> bool:
-    """Whether two steps fit: the second has the optimizer's state beside the activations."""
+    """Whether two steps fit, and leave some room."""
+    torch.cuda.reset_peak_memory_stats(setting.device)
+    try:
+        if not steps_fit(setting, reporter, size):
+            return False
+        free, _total = torch.cuda.mem_get_info(setting.device)
+        there_is = free + torch.cuda.memory_reserved(setting.device)
+        return torch.cuda.max_memory_reserved(setting.device) <= SHARE_OF_GPU * there_is
+    finally:
+        torch.cuda.empty_cache()
+
+
+def steps_fit(setting: Setting, reporter: Reporter, size: int) -> bool:
+    """Whether memory suffices for two steps: the second has the optimizer's state beside the activations."""
     chosen = (setting.dealt["train"] * -(-size // len(setting.dealt["train"])))[:size]
     batch = setting.subject.batch(chosen)
     tried = setting.with_training(batch_size=size, learning_rate=1e-6)
-    torch.cuda.reset_peak_memory_stats(setting.device)
     try:
         with undone(setting):
             learner = Learner(tried, reporter)
@@ -62,13 +77,11 @@ def _fits_on_gpu(setting: Setting, reporter: Reporter, size: int) -> bool:
             tried.subject.prepare_training(tried.order.spec.training.epochs)
             for _ in range(2):
                 learner.learn(batch)
-        free, _total = torch.cuda.mem_get_info(setting.device)
-        there_is = free + torch.cuda.memory_reserved(setting.device)
-        return torch.cuda.max_memory_reserved(setting.device) <= SHARE_OF_GPU * there_is
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         return False
-    finally:
-        torch.cuda.empty_cache()
+    return True
 
 
 def kept_bytes(setting: Setting) -> float:

@@ -1,7 +1,7 @@
 """Trials of the estimators that are not networks: linear models, boosted trees, random forests."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,8 @@ def run_estimator_trial(order: TrialOrder, data: TableData, reporter: Reporter) 
     """
     spec = order.spec
     is_linear = estimator_of(spec).kind == "linear"
+    if is_linear:
+        order = replace(order, device="cpu")  # wherever its worker is
     encoding = Encoding.fit(data.train, standardise=is_linear, one_hot=is_linear)
     reporter.check()
     objective: Objective = Classification(data.classes) if data.classes else Regression()

@@ -14,7 +14,7 @@ from service.specs.datasets import Manifest
 from service.specs.jobs import TrainingSpec
 from worker.backbones.parts import freeze_batch_norm
 from worker.backbones.trained import CONFIG_FILE, WEIGHTS_FILE, TrainedNetwork, save_trained
-from worker.data.batches import Batch, Batches, Loading
+from worker.data.batches import SHARED_MEMORY, Batch, Batches, Loading, free_bytes, loading_within
 from worker.data.deals import Deal
 from worker.data.splits import paths_of
 from worker.data.transforms import batch_mixing, image_transform
@@ -23,6 +23,7 @@ from worker.training.order import TrialOrder
 from worker.training.subject import Arguments, Description, Mixing, optimisation_facts
 
 MOST_LOADERS = 8
+SHARE_OF_SHARED_MEMORY = 0.5
 
 
 @dataclass
@@ -51,12 +52,18 @@ class ImageSubject(BackboneSubject):
         """The whole network."""
         return self.trained.network
 
-    def training_batches(self) -> Batches:
+    def training_batches(self, batch_size: int, /) -> Batches:
         """Augmented batches; on CUDA from worker processes through pinned memory."""
-        on_gpu, on_pixels = self.device.type == "cuda", self.samples.dtype == torch.uint8
+        on_pixels = self.samples.dtype == torch.uint8
         transform = image_transform(self.order.spec.augmentation, image_size(self.order)) if on_pixels else None
-        workers = min(self.order.threads, MOST_LOADERS) if on_gpu and on_pixels else 0
-        return Batches(self.samples, self.targets, transform=transform, loading=Loading(workers, pinned=workers > 0))
+        loading = self.loading(batch_size) if self.device.type == "cuda" and on_pixels else Loading()
+        return Batches(self.samples, self.targets, transform=transform, loading=loading)
+
+    def loading(self, batch_size: int, folder: Path = SHARED_MEMORY) -> Loading:
+        """Of pixels, by worker processes: their batches lie in shared memory, which containers have little of."""
+        room = int(free_bytes(folder) * SHARE_OF_SHARED_MEMORY / self.order.neighbours)
+        workers = min(self.order.threads, MOST_LOADERS)
+        return loading_within(room, batch_size * self.samples[0].nbytes, most_workers=workers)
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Pixels, or what the frozen part made of them."""

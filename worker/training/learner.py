@@ -26,7 +26,7 @@ class Learner:
         self.setting, self.reporter, self.ranks, self.spec = setting, reporter, ranks, spec.training
         self.passes = Passes(setting, reporter, ranks)
         self.indices = setting.dealt["train"]
-        self.batches = setting.subject.training_batches()
+        self.batches = setting.subject.training_batches(self._share)
         is_scaled = setting.precision.scaler.is_enabled()
         groups = setting.parameter_groups(spec.training)
         self.optimizer = build_optimizer(groups, spec.training, is_scaled=is_scaled)
@@ -44,8 +44,12 @@ class Learner:
     @property
     def micro_batch_size(self) -> int:
         """The most samples of one pass on one device."""
-        share = -(-settled(self.spec.batch_size) // self.ranks.size)
-        return min(share, self.passes.micro_batch_size or share)
+        return min(self._share, self.passes.micro_batch_size or self._share)
+
+    @property
+    def _share(self) -> int:
+        """The most samples of a batch on one device."""
+        return -(-settled(self.spec.batch_size) // self.ranks.size)
 
     def train_epoch(self, epoch: int) -> tuple[float, float | None]:
         """One pass over the train split: mean loss, and for classes accuracy, of its batches as they were seen.

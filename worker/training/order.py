@@ -38,6 +38,7 @@ class TrialOrder:
         cache: shared by trials on this machine: decoded images and what frozen parts make of them.
         device: `cpu` or `cuda:<index>`.
         threads: for torch's operators, decoding, and loading on CUDA.
+        neighbours: how many trials, or ranks of them, may run at once beside each other, this one included.
         to_beat: the best of the job's other trials; a trial that is worse writes nothing.
         upload_digest: by which the dataset's owner knows it; None where `archive` is the upload.
         draws: whether the trial draws its own pictures; those of a search are drawn once, of its winner.
@@ -55,6 +56,7 @@ class TrialOrder:
     sources: WeightSources
     device: str = "cpu"
     threads: int = 1
+    neighbours: int = 1
     to_beat: "ToBeat | None" = None
     upload_digest: str | None = None
     draws: bool = True

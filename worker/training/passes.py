@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from service.errors import ResourceExhausted
-from worker.training.memory import in_parts, is_out_of_memory, release_memory
+from worker.data.device_memory import in_parts, is_out_of_memory, release_memory
 from worker.training.order import PassesTooLarge
 from worker.training.ranks import ALONE, Ranks
 from worker.training.reporting import Reporter

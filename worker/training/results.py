@@ -41,6 +41,7 @@ class Results:
     Attributes:
         places: the deal by what the user knows the samples by.
         trained_with: values that were used, of the fields of `training` that matter.
+        earlier_peak_bytes: see `Subject`.
     """
 
     order: TrialOrder
@@ -51,6 +52,7 @@ class Results:
     fitted: Fitted
     scored: Scored
     trained_with: Mapping[str, object]
+    earlier_peak_bytes: int = 0
 
 
 def finish(results: Results, save: Callable[[Path], list[str]]) -> TrialOutcome:
@@ -66,7 +68,7 @@ def finish(results: Results, save: Callable[[Path], list[str]]) -> TrialOutcome:
         metrics=results.scored.metrics,
         classes=results.objective.classes,
         device=_device_name(results.order),
-        peak_memory_bytes=peak_memory_bytes(torch.device(results.order.device)),
+        peak_memory_bytes=peak_memory_bytes(torch.device(results.order.device), results.earlier_peak_bytes),
         micro_batch_size=fitted.micro_batch_size,
         trained_with=dict(results.trained_with),
         files=[] if is_beaten else _write(results, save),

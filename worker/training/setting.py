@@ -7,16 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from service.errors import ResourceExhausted
 from service.specs.jobs import TrainingSpec
 from worker.data.deals import Deal
+from worker.data.device_memory import Halving
 from worker.data.prefetching import prefetched
-from worker.training.memory import in_parts, is_out_of_memory, release_memory
 from worker.training.objective import Objective
 from worker.training.optimisation import parameter_groups
 from worker.training.order import TrialOrder
 from worker.training.precision import Precision
-from worker.training.subject import Arguments, Subject
+from worker.training.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,7 @@ class Setting:
         with torch.inference_mode(), self.precision.autocast():
             for batch in prefetched(self.subject.evaluation_batches(indices), self.device):
                 tick()
-                made += self._answers(network, self.subject.arguments(batch.inputs))
+                halving = Halving(self.device, self.subject.evaluation_batch_size)
+                made.append(halving.outputs(network, *self.subject.arguments(batch.inputs)))
+                self.subject.evaluation_batch_size = halving.batch_size
         return torch.cat(made).clone()
-
-    def _answers(self, network: nn.Module, arguments: Arguments) -> list[Tensor]:
-        """Of the whole batch at once, or of its halves where memory does not suffice."""
-        try:
-            return [network(*arguments).float().cpu()]
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        release_memory(self.device)
-        samples = len(arguments[0])
-        if samples == 1:
-            raise ResourceExhausted("The device's memory does not suffice for one sample.")
-        self.subject.evaluation_batch_size = min(self.subject.evaluation_batch_size, samples // 2)
-        return [answer for half in in_parts(arguments, 2) for answer in self._answers(network, half)]

@@ -52,11 +52,13 @@ class Subject(ABC):
         learned: what is trained: a network, or what of it comes after its frozen part.
         head: the last layer of `learned`, or all of it; it trains at `learning_rate`, the rest at the backbone's.
         evaluation_batch_size: smaller once memory has run out.
+        earlier_peak_bytes: of the GPU's memory, before batch sizes were tried.
         targets: of every sample of the dataset: [n] int64 class indices, or [n] float64 values.
         device: where `learned` lies.
     """
 
     evaluation_batch_size: int = field(default=EVALUATION_BATCH, init=False)
+    earlier_peak_bytes: int = field(default=0, init=False)
 
     order: TrialOrder
     learned: nn.Module
@@ -65,8 +67,8 @@ class Subject(ABC):
     device: torch.device
 
     @abstractmethod
-    def training_batches(self) -> TrainingBatches:
-        """Of augmented samples; asked for once, it serves every epoch."""
+    def training_batches(self, batch_size: int, /) -> TrainingBatches:
+        """Of augmented samples, about so many each; asked for once, it serves every epoch."""
 
     @abstractmethod
     def batch(self, indices: Sequence[int]) -> Batch:

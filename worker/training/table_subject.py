@@ -43,7 +43,7 @@ class TableSubject(Subject):
     rows: Tensor
     values: Regression
 
-    def training_batches(self) -> Batches:
+    def training_batches(self, _batch_size: int, /) -> Batches:
         """Rows as they are."""
         return Batches(self.rows, self.targets, transform=None, loading=Loading())
 

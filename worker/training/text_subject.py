@@ -53,7 +53,7 @@ class TextSubject(BackboneSubject):
         """The whole network."""
         return self.trained.network
 
-    def training_batches(self) -> TrainingBatches:
+    def training_batches(self, _batch_size: int, /) -> TrainingBatches:
         """Features, tokens, or tokens of changed texts."""
         if self.features is not None:
             return Batches(self.features, self.targets, transform=None, loading=Loading())

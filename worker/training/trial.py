@@ -39,7 +39,7 @@ def run_trial(order: TrialOrder, sink: TrialSink) -> TrialOutcome:
         return run_estimator_trial(order, table_data(order), reporter)
     setting = decided(set_up(order, reporter), reporter)
     if setting.precision.replaced:
-        reporter.warn("float16 is not for CPUs; the trial computes in float32.", precision="float32")
+        reporter.warn(setting.precision.replaced, precision=setting.precision.name)
     setting.objective.warn({name: setting.targets(name) for name in setting.dealt}, reporter)
     with joined(order) as ranks:
         ranks.told()
@@ -87,7 +87,8 @@ class _Unheard:
 def _finish(setting: Setting, fitted: Fitted, scored: Scored) -> TrialOutcome:
     subject, dealt, training = setting.subject, setting.dealt, setting.order.spec.training
     description, places, used = subject.describe(training), subject.places(dealt), effective(training)
-    results = Results(setting.order, setting.objective, description, dealt, places, fitted, scored, used)
+    earlier = subject.earlier_peak_bytes
+    results = Results(setting.order, setting.objective, description, dealt, places, fitted, scored, used, earlier)
 
     def save(folder: Path) -> list[str]:
         return subject.save(folder, temperature=scored.temperature, training=used)

@@ -1,11 +1,14 @@
 import itertools
+import multiprocessing
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from service.specs.augmentation import Augmentation
-from worker.data.batches import Batch, Batches, BatchOrder, Loading, epoch_seed, shuffled
+from worker.data.batches import Batch, Batches, BatchOrder, Loading, epoch_seed, free_bytes, loading_within, shuffled
 from worker.data.prefetching import one_ahead, prefetched
 from worker.data.transforms import image_transform
 
@@ -55,6 +58,48 @@ def test_worker_processes_make_the_same_batches(epochs: int) -> None:
         for own, theirs in zip(here.make(orders), there.make(orders), strict=True):
             assert torch.equal(own.inputs, theirs.inputs)
             assert torch.equal(own.targets, theirs.targets)
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        (0, Loading()),
+        (99, Loading()),
+        (100, Loading(1, ahead=1, pinned=True)),
+        (299, Loading(2, ahead=1, pinned=True)),
+        (300, Loading(3, ahead=1, pinned=True)),
+        (799, Loading(4, ahead=1, pinned=True)),
+        (800, Loading(4, ahead=2, pinned=True)),
+        (10**9, Loading(4, ahead=2, pinned=True)),
+    ],
+)
+def test_no_more_batches_are_made_ahead_than_shared_memory_holds(room: int, expected: Loading) -> None:
+    """Of 100 bytes each, by 4 workers at most."""
+    assert loading_within(room, 100, most_workers=4) == expected
+
+
+def test_worker_processes_are_forked_whatever_pythons_default_is() -> None:
+    """One that is not forked would have all samples pickled to it, which these cannot be."""
+
+    class Unpicklable(torch.Tensor):
+        def __reduce_ex__(self, _protocol: object) -> tuple[object, ...]:
+            raise TypeError("all samples are being copied")
+
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        samples = torch.arange(20).view(20, 1).as_subclass(Unpicklable)
+        there = Batches(samples, torch.arange(20), transform=lambda one: one.as_subclass(torch.Tensor) + 1,
+                        loading=Loading(workers=1))  # fmt: skip
+        (batch,) = there.make([BatchOrder([5, 3], 0)])
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+    assert batch.inputs.tolist() == [[6], [4]]
+
+
+def test_free_bytes_are_those_of_the_folder(tmp_path: Path) -> None:
+    assert 0 < free_bytes(tmp_path) <= shutil.disk_usage(tmp_path).total
+    assert free_bytes(tmp_path / "none") == 0
 
 
 def test_the_next_batch_is_begun_before_this_one_is_used() -> None:

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from service.errors import ResourceExhausted
+from tests.worker.training.room import room_for
 from worker.backbones.building import build_network
 from worker.backbones.cut import cut_before_last_stage
 from worker.backbones.parts import body_of, features, head_of
@@ -95,6 +97,28 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
 
     assert batches == 2
     assert torch.equal(first, second)
+
+
+def test_what_does_not_fit_the_memory_is_computed_in_halves(tmp_path: Path) -> None:
+    """70 images: 64 at once are too many, so are 32 and 16; from then on 8 at a time."""
+    whole, _ = compute(tmp_path / "a", trained())
+    with room_for(8, training=False) as tried:
+        made, batches = compute(tmp_path / "b", trained())
+    assert torch.allclose(made, whole, atol=1e-6)
+    assert {64, 32, 16, 8} <= set(tried)
+    assert batches == 2
+    with room_for(0, training=False), pytest.raises(ResourceExhausted, match="one sample"):
+        compute(tmp_path / "c", trained())
+
+
+def test_features_are_computed_without_tf32(tmp_path: Path) -> None:
+    model, seen = trained(), []
+    body = body_of(model.network, model.backbone)
+    body.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    cache = FeatureCache(model, body, cache=DiskCache(tmp_path, budget_bytes=10**9))
+    cache.features(PIXELS, "d", tick=Counter())
+    assert seen[1:] == [False, False], "after the shape was looked at"
+    assert torch.backends.cudnn.allow_tf32, "the trial itself may use it"
 
 
 def test_without_room_on_the_disk_they_are_computed_in_memory(tmp_path: Path) -> None:

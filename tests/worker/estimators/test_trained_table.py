@@ -199,3 +199,12 @@ def test_linear_models_and_trees_need_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_columns_of_a_network_go_with_it_and_are_no_weights() -> None:
+    """As an index on the device; files of networks stay as they were."""
+    encoding = Encoding.fit(mixed_table(60)[0], standardise=True, one_hot=False)
+    network = build_mlp(encoding, MlpSpec(kind="mlp"), 1)
+    assert network.numeric_columns.tolist() == network.numeric
+    assert "numeric_columns" not in network.state_dict()
+    assert network.to("meta").numeric_columns.device.type == "meta"

@@ -77,6 +77,8 @@ def test_epochs_told_again_are_not_counted_twice(store: Store) -> None:
         (None, 2, None, [("cuda:0", "0"), ("cuda:0", "1")]),
         (None, 4, "2,3", [("cuda:0", "2"), ("cuda:0", "3")]),
         (None, 4, "", [("cpu", "")]),
+        (None, 4, "-1", [("cpu", "")]),
+        (None, 4, "0, -1, 1", [("cuda:0", "0")]),
     ],
 )
 def test_one_device_per_gpu(

@@ -80,8 +80,23 @@ def test_a_trial_has_each_gpu_once() -> None:
     assert devices.free == 2
 
 
-def test_each_child_sees_its_own_gpu() -> None:
+def test_parts_of_gpus_are_for_trials_of_one_device() -> None:
+    devices = Devices([Device("cuda:0", gpu, 2) for gpu in ("MIG-1", "MIG-2", "0")])
+    assert (devices.count, devices.most) == (3, 2)
+    assert [device.visible for device in devices.take(2)] == ["MIG-1", "0"]
+    assert [device.visible for device in devices.take(1)] == ["MIG-2"]
+
+
+def test_gpus_that_the_operator_has_chosen_keep_the_numbers_that_he_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    seen = Device("cuda:0", "3", 4).environment
+    assert seen["CUDA_VISIBLE_DEVICES"] == "3"
+    assert "CUDA_DEVICE_ORDER" not in seen
+
+
+def test_each_child_sees_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the numbers of `nvidia-smi`, as metrics have them."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     seen = Device("cuda:0", "3", 4).environment
     assert (seen["CUDA_VISIBLE_DEVICES"], seen["CUDA_DEVICE_ORDER"]) == ("3", "PCI_BUS_ID")
     assert CPU.environment["CUDA_VISIBLE_DEVICES"] == ""

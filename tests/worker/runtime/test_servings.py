@@ -1,16 +1,20 @@
 """How a prediction or explanation ends, whatever happens while it is computed."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from sqlalchemy.exc import OperationalError
 
 from service.settings import Settings
 from service.specs.base import new_id
 from service.specs.images import decode_image, open_image
 from service.store import Store
+from service.store.leases import LeasedRows
 from service.store.pages import PageQuery
 from service.store.tables import PredictionRow
 from tests.corpora.pictures import png
@@ -102,6 +106,80 @@ def test_a_breakdown_fails_with_a_safe_reason(sqlite_store: Store, tmp_path: Pat
     assert row.problem is not None
     assert row.state == "failed"
     assert "secret" not in str(row.problem)
+
+
+ILLEGAL = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+
+@pytest.mark.parametrize("attempt", [0, 2])
+def test_a_process_that_lost_its_gpu_ends_and_leaves_the_row_to_another(
+    sqlite_store: Store, tmp_path: Path, attempt: int
+) -> None:
+    """Charged, so that a request that does this each time is not asked for ever."""
+
+    def compute(*_: Any) -> Any:
+        raise ILLEGAL
+
+    ended: list[bool] = []
+    runtime = make_runtime(sqlite_store, tmp_path)
+    row_id = ask(sqlite_store, [png()])
+    with sqlite_store.work() as work:
+        work.predictions.get(row_id).attempt = attempt
+    serving = Serving(runtime, None, "predictions", compute, give_up=lambda: ended.append(True))  # type: ignore[arg-type]
+    lease = serving.claim()
+    assert lease is not None
+    serving.run(lease)
+    assert ended == [True]
+    assert runtime.draining.is_set(), "nothing more is taken"
+    with sqlite_store.read() as work:
+        row = work.predictions.get(row_id)
+    assert (row.state, row.attempt) == (("queued", 1) if attempt == 0 else ("failed", 3))
+
+
+def test_a_process_that_lost_its_gpu_ends_also_when_the_database_is_away(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute(*_: Any) -> Any:
+        raise ILLEGAL
+
+    def away(*_: Any) -> None:
+        raise OperationalError("UPDATE", {}, Exception("away"))
+
+    ended: list[bool] = []
+    ask(sqlite_store, [png()])
+    runtime = make_runtime(sqlite_store, tmp_path)
+    serving = Serving(runtime, None, "predictions", compute, give_up=lambda: ended.append(True))  # type: ignore[arg-type]
+    lease = serving.claim()
+    assert lease is not None
+    monkeypatch.setattr(LeasedRows, "charge", away)
+    with pytest.raises(OperationalError):
+        serving.run(lease)
+    assert ended == [True]
+
+
+def test_a_lack_of_the_gpus_memory_ends_the_request_alone(sqlite_store: Store, tmp_path: Path) -> None:
+    for error in (torch.OutOfMemoryError("CUDA out of memory."), torch.AcceleratorError("CUDA error: out of memory")):
+
+        def compute(*_: Any, error: Exception = error) -> Any:
+            raise error
+
+        row = run(sqlite_store, tmp_path, compute, [png()])
+        assert row is not None
+        assert row.problem is not None
+        assert row.problem["type"] == "/problems/resource-exhausted"
+
+
+def test_the_process_ends_as_if_asked_from_outside() -> None:
+    script = """
+import signal, time
+import worker.runtime.servings as room
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+room.ENDING_SECONDS = 0.5
+room.end_process()
+time.sleep(60)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=50, check=False)
+    assert (ended.stdout, ended.returncode) == ("asked\n", 1)
 
 
 def test_a_database_that_is_away_leaves_the_row_to_be_taken_again(sqlite_store: Store, tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from tests.worker.training.room import NO_ROOM, room_for
 from tests.worker.training.toys import linear_setting, reporter
 from worker.training import batch_size
-from worker.training.batch_size import available_bytes, kept_bytes, largest_batch, saved_bytes
+from worker.training.batch_size import available_bytes, kept_bytes, largest_batch, saved_bytes, steps_fit
 
 
 def test_saved_bytes_are_those_that_backward_needs() -> None:
@@ -62,6 +63,18 @@ def test_memory_is_what_the_machine_and_the_control_group_leave(
         (tmp_path / "sys/fs/cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "sys/fs/cgroup" / name).write_text(text)
     assert available_bytes(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "error", [NO_ROOM, RuntimeError("GET was unable to find an engine to execute this computation"), MemoryError()]
+)
+def test_a_size_that_memory_does_not_hold_does_not_fit(error: Exception) -> None:
+    setting = linear_setting(torch.zeros(64, 2), torch.arange(64) % 2, batch_size="auto", learning_rate=0.1)
+    with room_for(16, error=error) as tried:
+        assert [steps_fit(setting, reporter(), size) for size in (32, 16)] == [False, True]
+    assert max(tried) == 32
+    with room_for(16, error=RuntimeError("device-side assert triggered")), pytest.raises(RuntimeError, match="assert"):
+        steps_fit(setting, reporter(), 32)
 
 
 @pytest.mark.gpu

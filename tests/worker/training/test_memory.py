@@ -14,8 +14,9 @@ from tests.worker.training.room import room_for
 from tests.worker.training.table_orders import table_order
 from tests.worker.training.text_orders import text_order, text_spec, without_dropout
 from tests.worker.training.toys import linear_setting, reporter
+from worker.data.device_memory import is_out_of_memory
 from worker.training.learner import Learner
-from worker.training.memory import is_out_of_memory, peak_memory_bytes
+from worker.training.memory import peak_memory_bytes
 from worker.training.order import TrialOrder
 from worker.training.trial import run_trial
 
@@ -130,8 +131,23 @@ def test_evaluation_halves_too(tmp_path: Path) -> None:
         run(image_order(tmp_path, "none"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: 12 bytes",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "GET was unable to find an engine to execute this computation",
+    ],
+)
+def test_a_lack_of_memory_is_known_by_any_librarys_words(text: str) -> None:
+    assert is_out_of_memory(RuntimeError(text))
+
+
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
-    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 12 bytes"))
+    assert not is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_out_of_memory(ValueError("out of memory"))
 
@@ -142,3 +158,9 @@ def test_the_peak_is_at_least_what_was_touched() -> None:
     kept = torch.ones(size, dtype=torch.uint8)
     assert peak_memory_bytes(torch.device("cpu")) >= size
     assert int(kept[-1]) == 1
+
+
+def test_trying_batch_sizes_does_not_hide_an_earlier_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _device: 5)
+    device = torch.device("cuda")
+    assert [peak_memory_bytes(device, earlier) for earlier in (0, 4, 6)] == [5, 5, 6]

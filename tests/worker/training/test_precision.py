@@ -19,15 +19,26 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize(
     ("wanted", "dtype", "replaced"),
-    [("auto", torch.float32, False), ("float32", torch.float32, False), ("bfloat16", torch.bfloat16, False),
-     ("float16", torch.float32, True)],
+    [("auto", torch.float32, None), ("float32", torch.float32, None), ("bfloat16", torch.bfloat16, None),
+     ("float16", torch.float32, "float16 is not for CPUs; the trial computes in float32.")],
 )  # fmt: skip
-def test_on_a_cpu(wanted: str, dtype: torch.dtype, replaced: bool) -> None:
+def test_on_a_cpu(wanted: str, dtype: torch.dtype, replaced: str | None) -> None:
     precision = Precision(wanted, CPU)  # type: ignore[arg-type]
     with precision.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert (product.dtype, precision.replaced) == (dtype, replaced)
     assert not precision.scaler.is_enabled()
+
+
+@pytest.mark.filterwarnings("ignore:.*GradScaler is enabled, but CUDA is not available")
+@pytest.mark.skipif(torch.cuda.is_bf16_supported(including_emulation=False), reason="needs a GPU without bfloat16")
+def test_on_a_gpu_without_bfloat16() -> None:
+    """None at all is one of them."""
+    precision = Precision("bfloat16", torch.device("cuda"))
+    assert (precision.dtype, precision.name) == (torch.float16, "float16")
+    assert precision.replaced == "bfloat16 is not for this GPU; the trial computes in float16."
+    for wanted in ("auto", "float16", "float32"):
+        assert Precision(wanted, torch.device("cuda")).replaced is None  # type: ignore[arg-type]
 
 
 def scaled(scale: float, **training: Any) -> Setting:

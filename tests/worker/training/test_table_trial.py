@@ -214,3 +214,9 @@ def test_balanced_classes_move_what_is_rare(tmp_path: Path) -> None:
         outputs = model.outputs(model.encode(table))
         shares[weights] = float((1 / (1 + np.exp(outputs[:, 1] - outputs[:, 0]))).mean())
     assert shares == {"none": pytest.approx(0.2, abs=0.01), "balanced": pytest.approx(0.5, abs=0.01)}
+
+
+def test_a_linear_model_names_the_cpu_that_computed_it_on_a_worker_with_gpus(tmp_path: Path) -> None:
+    outcome, _ = run(replace(table_order(tmp_path, {"kind": "linear"}), device="cuda:0", threads=2))
+    assert outcome.device == "CPU, 2 threads"
+    assert outcome.peak_memory_bytes is not None

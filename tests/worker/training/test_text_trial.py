@@ -136,7 +136,7 @@ def test_training_batches_are_changed_and_evaluation_is_not(tmp_path: Path) -> N
     subject = subject_of(tmp_path, augmentation={"random_deletion": 0.5})
     indices = list(range(20))
     orders = subject.orders(indices, batch_size=20, seed=0, epoch=1)
-    first, again = (next(subject.training_batches().make(orders)) for _ in range(2))
+    first, again = (next(subject.training_batches(8).make(orders)) for _ in range(2))
     plain = subject.batch(orders[0].indices)
 
     assert torch.equal(first.inputs[0], again.inputs[0]), "the order's seed decides"

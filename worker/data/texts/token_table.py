@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from worker.backbones.tokens import TextEncoder, Tokens
+from worker.data.device_memory import Halving
 from worker.data.disk_cache import DiskCache, NoRoom
 from worker.data.feature_cache import weights_digest
 from worker.data.mapped import TensorFile
@@ -89,19 +90,20 @@ def text_features(tokens: TokenTable, body: nn.Module, *, dataset: str, cache: D
     body = body.eval()
     file_name = f"features-{weights_digest({'tokens': tokens.key}, body)}.f32"
     device = next(body.parameters()).device
+    halving = Halving(device, _BATCH)
 
     def outputs(indices: Sequence[int]) -> Tensor:
         ids, mask = tokens.batch(indices)
-        made: Tensor = body(ids.to(device), mask.to(device))
-        return made.float().cpu()
+        return halving.outputs(body, ids.to(device), mask.to(device))
 
     def fill(memory: Any) -> None:
-        order = tokens.by_length()
+        order, start = tokens.by_length(), 0
         with torch.inference_mode():
-            for start in range(0, len(order), _BATCH):
+            while start < len(order):
                 tick()
-                chosen = order[start : start + _BATCH]
+                chosen = order[start : start + halving.batch_size]
                 memory[chosen] = outputs(chosen).numpy()
+                start += len(chosen)
 
     with torch.inference_mode():
         width = outputs([0]).shape[1]

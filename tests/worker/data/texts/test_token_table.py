@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from tests.worker.backbones.tiny_texts import tiny_text
+from tests.worker.training.room import room_for
 from worker.backbones.parts import body_of
 from worker.data.disk_cache import DiskCache
 from worker.data.texts.buckets import POOL_BATCHES, bucketed
@@ -60,6 +61,18 @@ def test_features_are_the_outputs_of_the_body_and_are_kept(tmp_path: Path) -> No
         next(trained.network.body.parameters()).add_(0.5)
     other = text_features(tokens, body, dataset="d", cache=cache, tick=nothing)
     assert not torch.equal(other, features), "other weights have features of their own"
+
+
+def test_features_that_do_not_fit_the_memory_are_computed_in_halves(tmp_path: Path) -> None:
+    trained = tiny_text(tmp_path)
+    cache = DiskCache(tmp_path / "cache", 0)
+    tokens = tokenised(TEXTS, trained.encoder, dataset="d", cache=cache, tick=nothing)
+    body = body_of(trained.network, trained.backbone)
+    whole = text_features(tokens, body, dataset="d", cache=cache, tick=nothing)
+    with room_for(2, training=False) as tried:
+        made = text_features(tokens, body, dataset="d", cache=cache, tick=nothing)
+    assert torch.allclose(made, whole, atol=1e-5)
+    assert {64, 32, 2} <= set(tried)
 
 
 def test_batches_hold_every_text_once_and_texts_of_one_length_together() -> None:
