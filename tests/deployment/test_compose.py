@@ -138,7 +138,7 @@ def test_every_setting_can_be_set() -> None:
         assert {name for name in names & written.keys() if f"${{{name}:" not in written[name]} == fixed
 
 
-@pytest.mark.parametrize("name", OURS - {"api", "migrate"})
+@pytest.mark.parametrize("name", sorted(OURS - {"api", "migrate"}))
 def test_weights_are_read_by_workers(name: str) -> None:
     assert "./weights:/weights:ro" in SERVICES[name]["volumes"]
     assert SERVICES[name]["environment"]["TUNELENS_WEIGHTS_DIR"] == "/weights"
