@@ -147,4 +147,4 @@ def test_a_model_deleted_while_its_inputs_are_kept(noun: str, make_api: Callable
 
     problem(ask(api, noun, png(1)), 404, "not-found")
     with api.store.read() as work:
-        assert list(work.session.scalars(getattr(work, noun).of_models([model_id]))) == []
+        assert list(work.session.scalars(getattr(work, noun).ids_of("model_id", [model_id]))) == []
