@@ -10,10 +10,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.doctor.findings import Check, Finding, Patient
-from service.errors import ArtifactCorrupt
+from service.doctor.reasons import why_not
 from service.specs.tasks import QUEUES
 from service.store.engine import now_seconds
 from service.store.leases import LEASED, LeasedRows
@@ -31,10 +30,20 @@ PROBE = b"tunelens doctor\n" * 64
 
 def examine(patient: Patient) -> list[Finding]:
     """All that can be found; what needs the database is left out when it does not answer."""
-    found = [finding for check in WITHOUT_DATABASE for finding in check(patient)]
+    found = [finding for check in WITHOUT_DATABASE for finding in _examined(check, patient)]
     if any(finding.level == "wrong" for finding in found if finding.part in ("database", "schema")):
         return found
-    return found + [finding for check in WITH_DATABASE for finding in check(patient)]
+    return found + [finding for check in WITH_DATABASE for finding in _examined(check, patient)]
+
+
+def _examined(check: Check, patient: Patient) -> list[Finding]:
+    """What one check finds; that it fails is a finding, too."""
+    found: list[Finding] = []
+    try:
+        found.extend(check(patient))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other parts are still looked at
+        found.append(why_not(check.__name__, error))
+    return found
 
 
 def secrets(patient: Patient) -> Iterator[Finding]:
@@ -67,14 +76,9 @@ def disk(patient: Patient) -> Iterator[Finding]:
 def database(patient: Patient) -> Iterator[Finding]:
     """Does it answer, does its clock agree with ours, is its schema the newest."""
     engine = patient.store.engine
-    try:
-        with engine.connect() as connection:
-            skew = float(connection.execute(select(now_seconds())).scalar_one()) - time.time()
-            current = MigrationContext.configure(connection).get_current_revision()
-    except SQLAlchemyError as error:
-        says = f"It does not answer: {type(error).__name__}."
-        yield Finding("database", "wrong", says, "See that DATABASE_URL is right and the server runs.")
-        return
+    with engine.connect() as connection:
+        skew = float(connection.execute(select(now_seconds())).scalar_one()) - time.time()
+        current = MigrationContext.configure(connection).get_current_revision()
     yield Finding("database", "well", f"{engine.dialect.name} answers.")
     if abs(skew) > SKEW_SECONDS:
         says = f"The database's clock is {skew:+.0f} s from this machine's."
@@ -98,15 +102,10 @@ def broker(patient: Patient) -> Iterator[Finding]:
 
 def artifacts(patient: Patient) -> Iterator[Finding]:
     """Do bytes come back as they were; how many belong to nobody."""
-    kept = patient.store.artifacts
-    try:
-        probe = kept.write(PROBE, "text/plain")
-        same = kept.read_bytes(probe) == PROBE
-        kept.delete([probe])
-    except (OSError, SQLAlchemyError, ArtifactCorrupt, ImportError) as error:
-        says = f"They cannot be written and read: {type(error).__name__}."
-        yield Finding("artifacts", "wrong", says, "See that ARTIFACTS_URL is right and may be written to.")
-        return
+    kept = patient.artifacts
+    probe = kept.write(PROBE, "text/plain")
+    same = kept.read_bytes(probe) == PROBE
+    kept.delete([probe])
     if not same:
         yield Finding("artifacts", "wrong", "What is read is not what was written.", "Do not trust this storage.")
         return
