@@ -44,6 +44,8 @@ class Presence:
                 log.warning("presence not said: %s", type(error).__name__)
 
     def _say(self) -> None:
+        settings = self._runtime.settings
+        self._runtime.figures.room({"data": settings.data_dir, "scratch": settings.scratch})
         figures = self._runtime.figures.text()
         with self._runtime.store.work(quick=True) as work:
             work.workers.seen(

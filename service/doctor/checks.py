@@ -23,8 +23,9 @@ from service.weak_secrets import weak_secrets
 
 LONG_WAIT_SECONDS = 600.0
 SKEW_SECONDS = 30.0
-MEMORY_LIMIT = "tunelens_memory_limit_bytes"
+MEMORY_LIMIT, FREE = "tunelens_memory_limit_bytes", "tunelens_free_bytes"
 LITTLE_BYTES = 2 * 1024**3
+NO_ROOM = "Trials fail when it is full; lower TUNELENS_CACHE_BYTES or make room."
 PROBE = b"tunelens doctor\n" * 64
 
 
@@ -68,7 +69,7 @@ def disk(patient: Patient) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     says = f"{free / 1024**3:.1f} GiB are free at {folder}."
     if free < LITTLE_BYTES:
-        yield Finding("disk", "look", says, "Trials fail when it is full; lower TUNELENS_CACHE_BYTES or make room.")
+        yield Finding("disk", "look", says, NO_ROOM)
     else:
         yield Finding("disk", "well", says)
 
@@ -143,12 +144,7 @@ def devices(patient: Patient) -> Iterator[Finding]:
 
 def memory(patient: Patient) -> Iterator[Finding]:
     """What the workers' children may take of it, as the workers say."""
-    with patient.store.read() as work:
-        told = {worker: text for worker, (_, text) in work.workers.figures(SEEN_SECONDS).items() if text}
-    for worker, text in told.items():
-        limits = _memory_limits(text)
-        if not limits:
-            continue
+    for worker, limits in _told(patient, MEMORY_LIMIT, "of").items():
         if not all(limits.values()):
             says = f"Nothing limits what the children of {worker} take."
             yield Finding("memory", "look", says, "Leave TUNELENS_MEMORY_LIMIT_BYTES unset, or set it.")
@@ -157,14 +153,29 @@ def memory(patient: Patient) -> Iterator[Finding]:
         yield Finding("memory", "well", f"A child of {worker} may take {shares}.")
 
 
-def _memory_limits(figures: str) -> dict[str, float]:
-    """Bytes by what they are for; empty when the worker does not say."""
-    return {
-        sample.labels["of"]: sample.value
-        for family in text_string_to_metric_families(figures)
-        if family.name == MEMORY_LIMIT
-        for sample in family.samples
+def room(patient: Patient) -> Iterator[Finding]:
+    """Is there some where the workers keep their files, as they say: their disks are not always this one."""
+    for worker, free in _told(patient, FREE, "folder").items():
+        for folder, size in free.items():
+            if size < LITTLE_BYTES:
+                says = f"{size / 1024**3:.1f} GiB are free at the {folder} folder of {worker}."
+                yield Finding("disk", "look", says, NO_ROOM)
+
+
+def _told(patient: Patient, name: str, label: str) -> dict[str, dict[str, float]]:
+    """One metric by worker and label, of the workers that tell it."""
+    with patient.store.read() as work:
+        texts = {worker: text or "" for worker, (_, text) in work.workers.figures(SEEN_SECONDS).items()}
+    told = {
+        worker: {
+            sample.labels[label]: sample.value
+            for family in text_string_to_metric_families(text)
+            if family.name == name
+            for sample in family.samples
+        }
+        for worker, text in texts.items()
     }
+    return {worker: values for worker, values in told.items() if values}
 
 
 def queues(patient: Patient) -> Iterator[Finding]:
@@ -187,4 +198,4 @@ def queues(patient: Patient) -> Iterator[Finding]:
 
 
 WITHOUT_DATABASE: Sequence[Check] = (secrets, disk, database, broker)
-WITH_DATABASE: Sequence[Check] = (artifacts, workers, devices, memory, queues)
+WITH_DATABASE: Sequence[Check] = (artifacts, workers, devices, memory, room, queues)

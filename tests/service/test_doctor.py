@@ -23,6 +23,8 @@ from tests.nudges import Recorded
 from tests.postgres import PostgresServer
 from tests.rows import add_job, add_project
 from tests.storages import use_failing_storage
+from tests.worker.runtime.test_claims import make_runtime
+from worker.presence import Presence
 from worker.runtime.figures import Figures
 from worker.runtime.memory import MemoryLimits
 
@@ -226,3 +228,25 @@ def test_a_wrong_password_is_named_whether_the_driver_knows_its_state_or_its_wor
     for original in (Refused("localised"), words):
         finding = why_not("database", OperationalError("", {}, original))
         assert finding.says == "It refuses the user or the password."
+
+
+def test_the_disks_of_workers(patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a worker tells with its sign of life."""
+    usage = namedtuple("usage", ["total", "used", "free"])
+    told_by = make_runtime(patient.store, tmp_path)
+    told_by.worker_id = "host:3"
+    presence = Presence(told_by)
+    for free, parts in ((LITTLE_BYTES, []), (LITTLE_BYTES - 1, ["disk"])):
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "disk_usage", lambda _, free=free: usage(0, 0, free))
+            presence._say()
+        findings = [finding for finding in found(patient, "disk") if "host:3" in finding.says]
+        assert [finding.part for finding in findings] == parts * 2
+    assert findings[0].says == "2.0 GiB are free at the data folder of host:3."
+
+
+def test_a_folder_that_is_not_there_yet_is_no_disk_that_is_full(tmp_path: Path) -> None:
+    figures = Figures()
+    figures.room({"data": tmp_path, "scratch": tmp_path / "missing"})
+    assert 'folder="data"' in figures.text()
+    assert "scratch" not in figures.text()
