@@ -8,19 +8,16 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlalchemy import update
-from sqlalchemy.exc import OperationalError
 
 from service.doctor import __main__ as doctor
 from service.doctor.checks import LITTLE_BYTES, examine
 from service.doctor.findings import Finding, Patient
-from service.doctor.reasons import why_not
 from service.settings import Settings
 from service.store import Store
 from service.store.engine import now_seconds
 from service.store.migrate import alembic_config
 from service.store.tables import ArtifactRow, TrialRow
 from tests.nudges import Recorded
-from tests.postgres import PostgresServer
 from tests.rows import add_job, add_project
 from tests.storages import use_failing_storage
 from tests.worker.runtime.test_claims import make_runtime
@@ -166,68 +163,10 @@ def test_as_a_program(
     assert "cache_bytes" in capsys.readouterr().out
 
 
-def told(settings: Settings) -> dict[str, Finding]:
-    """By part, what is wrong with a deployment of these settings; no words of their addresses."""
-    patient = Patient(settings)
-    findings = examine(patient)
-    patient.close()
-    assert "s3cr3t" not in repr(findings)
-    return {finding.part: finding for finding in findings if finding.level == "wrong"}
-
-
-@pytest.mark.parametrize(
-    "url", ["postgres://u:s3cr3t@db/x", "s3cr3t", "postgresql://u:s3cr3t@db:port/x", "mysql://u:s3cr3t@db/x"]
-)
-def test_a_database_address_that_cannot_be_used(tmp_path: Path, url: str) -> None:
-    wrong = told(Settings(data_dir=tmp_path, database_url=url))
-    assert "postgresql+psycopg://" in wrong["database"].remedy
-    assert "broker" not in wrong, "the others are still looked at"
-
-
-@pytest.mark.parametrize("url", ["foo://:s3cr3t@b/0", "redis://:s3cr3t@b:port/0"])
-def test_a_broker_address_that_cannot_be_used(patient: Patient, url: str) -> None:
-    broken = patient.settings.model_copy(update={"broker_url": url, "database_url": url_of(patient)})
-    wrong = told(broken)
-    assert "redis://" in wrong["broker"].remedy
-    assert wrong.keys() <= {"broker", "secrets"}
-
-
-def test_artifacts_whose_address_cannot_be_used(patient: Patient) -> None:
-    wrong = told(patient.settings.model_copy(update={"artifacts_url": "foo://s3cr3t", "database_url": url_of(patient)}))
-    assert "ARTIFACTS_URL" in wrong["artifacts"].remedy
-    assert wrong.keys() == {"artifacts"}
-
-
 def test_artifacts_whose_storage_is_away(patient: Patient) -> None:
     use_failing_storage(patient.store, failures=1)
     (finding,) = found(patient, "artifacts")
     assert (finding.level, finding.says) == ("wrong", "Their storage does not answer.")
-
-
-def url_of(patient: Patient) -> str:
-    return patient.store.engine.url.render_as_string(hide_password=False)
-
-
-def test_why_a_database_does_not_let_us_in(postgres: PostgresServer, tmp_path: Path) -> None:
-    url = postgres.create_database()
-    reasons = {
-        "the user or the password": url.replace("postgres@", "nobody:s3cr3t@"),
-        "no database of this name": f"{url}_missing",
-        "name of its host": "postgresql://u:s3cr3t@nowhere.invalid/x",
-        "Nothing answers": "postgresql://u:s3cr3t@127.0.0.1:1/x",
-    }
-    for words, wrong_url in reasons.items():
-        assert words in told(Settings(data_dir=tmp_path, database_url=wrong_url))["database"].says
-
-
-def test_a_wrong_password_is_named_whether_the_driver_knows_its_state_or_its_words() -> None:
-    class Refused(Exception):
-        sqlstate = "28P01"
-
-    words = Exception('FATAL:  password authentication failed for user "s3cr3t"')
-    for original in (Refused("localised"), words):
-        finding = why_not("database", OperationalError("", {}, original))
-        assert finding.says == "It refuses the user or the password."
 
 
 def test_the_disks_of_workers(patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
