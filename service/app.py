@@ -1,6 +1,7 @@
 """The application: every route behind one door, every error a problem document."""
 
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,6 +44,7 @@ from service.store import Store
 from service.sweeper import Sweeper
 from service.traffic import Traffic
 from service.waiting import Announcements, States
+from service.weak_secrets import refuse_weak_secrets
 
 log = logging.getLogger(__name__)
 FEATURES = (datasets.router, backbones.router, jobs.router, events.router, models.router, models.aliases_router,
@@ -92,4 +94,8 @@ def from_environment() -> FastAPI:
     """For `uvicorn service.app:from_environment --factory`."""
     settings = Settings()
     set_up_logging(settings.log_format)
+    try:
+        refuse_weak_secrets(settings)  # before anything reads an address that it may quote
+    except ValueError as error:
+        sys.exit(str(error))
     return create_app(settings, Store(settings.database_url, settings.artifacts_url), CeleryNudges(settings))

@@ -7,11 +7,14 @@ their kind: the message of one may quote them (`could not convert string to floa
 import json
 import logging
 import sys
+import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, Literal
 
 from sqlalchemy.exc import DataError, DBAPIError
@@ -23,11 +26,14 @@ TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 UVICORN = ("uvicorn", "uvicorn.error")
 ACCESS = "uvicorn.access"
 """Uvicorn's lines of requests, with paths and queries; ours name routes (`service.traffic`)."""
+WARNINGS, LOOPS = "py.warnings", "asyncio"
+"""Loggers of others that put the words of errors and warnings into their lines."""
 SPEAKING = (ServiceError, OSError, RuntimeError, ImportError, MemoryError)
 """Whose messages are ours, or the system's, or those of a library about shapes and devices."""
 _BECAUSE = "\nThe above exception was the direct cause of the following exception:\n"
 _DURING = "\nDuring handling of the above exception, another exception occurred:\n"
 
+log = logging.getLogger(__name__)
 _ids: ContextVar[Mapping[str, str | int]] = ContextVar("log_ids", default={})  # noqa: B039 - never changed in place
 
 
@@ -54,6 +60,11 @@ class Lines(logging.Formatter):
         record.exc_text = None
         return super().format(record)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line without the trace."""
+        record.message = message_of(record)
+        return super().formatMessage(record)
+
     def formatException(self, ei: Any) -> str:
         """The trace, with what may be told of it."""
         return trace_of(ei[1])
@@ -68,7 +79,7 @@ class JsonLines(Lines):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": message_of(record),
             **current_ids(),
             **getattr(record, "figures", {}),
         }
@@ -93,6 +104,45 @@ def set_up_logging(log_format: Format) -> None:
     access.handlers.clear()
     access.propagate = False
     logging.captureWarnings(True)
+    warnings.showwarning = _log_warning
+    sys.excepthook, threading.excepthook = _log_uncaught, _log_uncaught_of_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def message_of(record: logging.LogRecord) -> str:
+    """What a line says; asyncio repeats an error in the lines after the first."""
+    message = record.getMessage()
+    return message.partition("\n")[0] if record.name == LOOPS and record.exc_info else message
+
+
+def _log_warning(
+    message: Warning | str,  # noqa: ARG001 - it may quote what a client sent
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    logging.getLogger(WARNINGS).warning("%s at %s:%d", category.__name__, filename, lineno)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    log.critical("uncaught error", exc_info=(kind, error, trace))
+
+
+def _log_uncaught_of_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or issubclass(args.exc_type, SystemExit):
+        return
+    name = args.thread.name if args.thread else "that is gone"
+    log.error("uncaught error in thread %s", name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
+
+
+def _log_unraisable(args: "sys.UnraisableHookArgs") -> None:
+    """Of a destructor or a callback, which nobody can catch; what it was of may hold anything."""
+    log.error("ignored error", exc_info=args.exc_value)
 
 
 def trace_of(error: BaseException | None) -> str:

@@ -17,7 +17,8 @@ class Settings(BaseSettings):
         artifacts_url: `sql:` (chunk rows), `file:///…` or any other fsspec URL.
         cache_bytes: for everything below `cache` together, on each machine; what is in use may exceed it.
         train_slots: devices of one train worker, each for one trial or one rank of it; one per GPU, or 1.
-        database_patience_seconds: how long the database may be away before a worker stops what it is at.
+        database_patience_seconds: how long the database, or the storage of artifacts, may be away before a worker stops
+            what it is at.
         expiry_sightings_apart_seconds: an expired lease is taken away when it is seen twice, so far apart.
         export_seconds: wall limit of one export.
         memory_limit_bytes: of a trial, an export, or whoever reads a dataset, without mapped files; none: shares of

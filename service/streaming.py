@@ -1,6 +1,7 @@
 """Artifacts over HTTP: streamed, with a single byte range, typed by the server."""
 
 import re
+from itertools import chain
 
 from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
@@ -30,7 +31,7 @@ class ArtifactRead(BaseModel):
 
 
 def stream_artifact(store: Store, artifact: Artifact, range_header: str | None) -> Response:
-    """The artifact's bytes, all or one range (RFC 9110 §14); raises `BadRange`."""
+    """The artifact's bytes, all or one range (RFC 9110 §14); raises `BadRange`, and what the first read raises."""
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": f'"{artifact.sha256}"',
@@ -42,8 +43,9 @@ def stream_artifact(store: Store, artifact: Artifact, range_header: str | None) 
     headers["Content-Length"] = str(stop - start)
     if asked:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    pieces = store.artifacts.read(artifact, start, stop)
     return StreamingResponse(
-        store.artifacts.read(artifact, start, stop),
+        chain([next(pieces, b"")], pieces),
         status_code=206 if asked else 200,
         media_type=artifact.media_type,
         headers=headers,

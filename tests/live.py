@@ -161,5 +161,16 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+@contextmanager
+def frozen(pid: int | None) -> Iterator[None]:
+    """A process that stands still until the block ends."""
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def epochs_done(live: Live, job_id: str) -> int:
     return int(live.client.get(job_id)["progress"]["epoch"])

@@ -12,9 +12,7 @@ from pydantic import ValidationError
 
 from service.doctor.checks import examine
 from service.doctor.findings import Finding, Patient
-from service.queue import CeleryNudges
 from service.settings import Settings
-from service.store import Store
 
 
 def main(arguments: list[str]) -> int:
@@ -33,11 +31,11 @@ def _findings() -> list[Finding]:
     except ValidationError as error:
         names = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
         return [Finding("settings", "wrong", f"Not valid: {names}.", "See the table of settings in README.md.")]
-    store = Store(settings.database_url, settings.artifacts_url)
+    patient = Patient(settings)
     try:
-        return examine(Patient(settings, store, CeleryNudges(settings)))
+        return examine(patient)
     finally:
-        store.close()
+        patient.close()
 
 
 def _line(finding: Finding) -> str:

@@ -11,10 +11,9 @@ from alembic.script import ScriptDirectory
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.doctor.findings import Check, Finding, Patient
-from service.errors import ArtifactCorrupt
+from service.doctor.reasons import why_not
 from service.specs.tasks import QUEUES
 from service.store.engine import now_seconds
 from service.store.leases import LEASED, LeasedRows
@@ -25,18 +24,33 @@ from service.weak_secrets import weak_secrets
 
 LONG_WAIT_SECONDS = 600.0
 SKEW_SECONDS = 30.0
+<<<<<<< HEAD
 MEMORY_LIMIT = "tunelens_memory_limit_bytes"
 LEFT_OUT_GPU = "tunelens_gpu_left_out"
+=======
+MEMORY_LIMIT, FREE = "tunelens_memory_limit_bytes", "tunelens_free_bytes"
+>>>>>>> ops
 LITTLE_BYTES = 2 * 1024**3
+NO_ROOM = "Trials fail when it is full; lower TUNELENS_CACHE_BYTES or make room."
 PROBE = b"tunelens doctor\n" * 64
 
 
 def examine(patient: Patient) -> list[Finding]:
     """All that can be found; what needs the database is left out when it does not answer."""
-    found = [finding for check in WITHOUT_DATABASE for finding in check(patient)]
+    found = [finding for check in WITHOUT_DATABASE for finding in _examined(check, patient)]
     if any(finding.level == "wrong" for finding in found if finding.part in ("database", "schema")):
         return found
-    return found + [finding for check in WITH_DATABASE for finding in check(patient)]
+    return found + [finding for check in WITH_DATABASE for finding in _examined(check, patient)]
+
+
+def _examined(check: Check, patient: Patient) -> list[Finding]:
+    """What one check finds; that it fails is a finding, too."""
+    found: list[Finding] = []
+    try:
+        found.extend(check(patient))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other parts are still looked at
+        found.append(why_not(check.__name__, error))
+    return found
 
 
 def secrets(patient: Patient) -> Iterator[Finding]:
@@ -61,7 +75,7 @@ def disk(patient: Patient) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     says = f"{free / 1024**3:.1f} GiB are free at {folder}."
     if free < LITTLE_BYTES:
-        yield Finding("disk", "look", says, "Trials fail when it is full; lower TUNELENS_CACHE_BYTES or make room.")
+        yield Finding("disk", "look", says, NO_ROOM)
     else:
         yield Finding("disk", "well", says)
 
@@ -69,14 +83,9 @@ def disk(patient: Patient) -> Iterator[Finding]:
 def database(patient: Patient) -> Iterator[Finding]:
     """Does it answer, does its clock agree with ours, is its schema the newest."""
     engine = patient.store.engine
-    try:
-        with engine.connect() as connection:
-            skew = float(connection.execute(select(now_seconds())).scalar_one()) - time.time()
-            current = MigrationContext.configure(connection).get_current_revision()
-    except SQLAlchemyError as error:
-        says = f"It does not answer: {type(error).__name__}."
-        yield Finding("database", "wrong", says, "See that DATABASE_URL is right and the server runs.")
-        return
+    with engine.connect() as connection:
+        skew = float(connection.execute(select(now_seconds())).scalar_one()) - time.time()
+        current = MigrationContext.configure(connection).get_current_revision()
     yield Finding("database", "well", f"{engine.dialect.name} answers.")
     if abs(skew) > SKEW_SECONDS:
         says = f"The database's clock is {skew:+.0f} s from this machine's."
@@ -100,15 +109,10 @@ def broker(patient: Patient) -> Iterator[Finding]:
 
 def artifacts(patient: Patient) -> Iterator[Finding]:
     """Do bytes come back as they were; how many belong to nobody."""
-    kept = patient.store.artifacts
-    try:
-        probe = kept.write(PROBE, "text/plain")
-        same = kept.read_bytes(probe) == PROBE
-        kept.delete([probe])
-    except (OSError, SQLAlchemyError, ArtifactCorrupt, ImportError) as error:
-        says = f"They cannot be written and read: {type(error).__name__}."
-        yield Finding("artifacts", "wrong", says, "See that ARTIFACTS_URL is right and may be written to.")
-        return
+    kept = patient.artifacts
+    probe = kept.write(PROBE, "text/plain")
+    same = kept.read_bytes(probe) == PROBE
+    kept.delete([probe])
     if not same:
         yield Finding("artifacts", "wrong", "What is read is not what was written.", "Do not trust this storage.")
         return
@@ -151,12 +155,7 @@ def devices(patient: Patient) -> Iterator[Finding]:
 
 def memory(patient: Patient) -> Iterator[Finding]:
     """What the workers' children may take of it, as the workers say."""
-    with patient.store.read() as work:
-        told = {worker: text for worker, (_, text) in work.workers.figures(SEEN_SECONDS).items() if text}
-    for worker, text in told.items():
-        limits = _memory_limits(text)
-        if not limits:
-            continue
+    for worker, limits in _told(patient, MEMORY_LIMIT, "of").items():
         if not all(limits.values()):
             says = f"Nothing limits what the children of {worker} take."
             yield Finding("memory", "look", says, "Leave TUNELENS_MEMORY_LIMIT_BYTES unset, or set it.")
@@ -165,6 +164,7 @@ def memory(patient: Patient) -> Iterator[Finding]:
         yield Finding("memory", "well", f"A child of {worker} may take {shares}.")
 
 
+<<<<<<< HEAD
 def _memory_limits(figures: str) -> dict[str, float]:
     """Bytes by what they are for; empty when the worker does not say."""
     return {sample.labels["of"]: sample.value for sample in _samples(figures, MEMORY_LIMIT)}
@@ -174,6 +174,31 @@ def _samples(figures: str, name: str) -> list[Sample]:
     """Of one metric, as a worker tells it."""
     families = text_string_to_metric_families(figures)
     return [sample for family in families if family.name == name for sample in family.samples]
+=======
+def room(patient: Patient) -> Iterator[Finding]:
+    """Is there some where the workers keep their files, as they say: their disks are not always this one."""
+    for worker, free in _told(patient, FREE, "folder").items():
+        for folder, size in free.items():
+            if size < LITTLE_BYTES:
+                says = f"{size / 1024**3:.1f} GiB are free at the {folder} folder of {worker}."
+                yield Finding("disk", "look", says, NO_ROOM)
+
+
+def _told(patient: Patient, name: str, label: str) -> dict[str, dict[str, float]]:
+    """One metric by worker and label, of the workers that tell it."""
+    with patient.store.read() as work:
+        texts = {worker: text or "" for worker, (_, text) in work.workers.figures(SEEN_SECONDS).items()}
+    told = {
+        worker: {
+            sample.labels[label]: sample.value
+            for family in text_string_to_metric_families(text)
+            if family.name == name
+            for sample in family.samples
+        }
+        for worker, text in texts.items()
+    }
+    return {worker: values for worker, values in told.items() if values}
+>>>>>>> ops
 
 
 def queues(patient: Patient) -> Iterator[Finding]:
@@ -196,4 +221,4 @@ def queues(patient: Patient) -> Iterator[Finding]:
 
 
 WITHOUT_DATABASE: Sequence[Check] = (secrets, disk, database, broker)
-WITH_DATABASE: Sequence[Check] = (artifacts, workers, devices, memory, queues)
+WITH_DATABASE: Sequence[Check] = (artifacts, workers, devices, memory, room, queues)

@@ -1,8 +1,9 @@
 """Where the bytes of artifacts go: 1 MiB rows of the same database, or files behind any fsspec URL."""
 
+import errno
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from typing import Protocol
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
 import fsspec
 from sqlalchemy import Engine, delete, insert, select, tuple_
@@ -12,6 +13,19 @@ from service.store.tables import ChunkRow
 
 CHUNK_BYTES = 1024 * 1024
 CHUNKS_AT_ONCE = 16
+LINE_TO_S3: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 15, "retries": {"total_max_attempts": 2}}
+"""Seconds and tries of one request; botocore would try five times, and s3fs each of them five times again. A large file
+that is moved into place may take most of the seconds.
+"""
+AWAY_ERRNOS = (
+    *(errno.EIO, errno.EREMOTEIO, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN),
+    *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN),
+)
+"""Of shares and of S3's answers (500, 503); a folder that is missing or not ours to write to is there."""
+
+
+class StorageAway(OSError):
+    """The storage of artifacts does not answer, and may again."""
 
 
 class ChunkStorage(Protocol):
@@ -72,37 +86,61 @@ class SqlChunks:
 
 
 class FileChunks:
-    """One file an artifact behind an fsspec URL, written under a temporary name and then moved."""
+    """One file an artifact behind an fsspec URL, written under a temporary name and then moved.
+
+    Everything raises `StorageAway` where the storage does not answer, and other OSErrors where it does.
+    """
 
     scheme = "file"
     transactional = False
 
     def __init__(self, url: str) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(url)
+        is_s3 = url.startswith(("s3:", "s3a:"))
+        given = fsspec.config.conf.get("s3", {}).get("config_kwargs", {}) if is_s3 else {}
+        self._fs, self._root = fsspec.core.url_to_fs(url, **({"config_kwargs": LINE_TO_S3 | given} if is_s3 else {}))
+        if is_s3:
+            self._fs.retries = 1
 
     def write(self, location: str, chunks: Iterable[bytes]) -> None:
         """Moves into place only what was written whole."""
         path = self._path(location)
-        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         temporary = f"{path}.part"
+        with _answering():
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         try:
-            with self._fs.open(temporary, "wb") as file:
-                for data in chunks:
-                    file.write(data)
-            self._fs.mv(temporary, path)
+            self._write(temporary, chunks)
+            with _answering():
+                self._fs.mv(temporary, path)
+        except StorageAway:
+            raise  # the sweeper removes what may be left
         except BaseException:
-            if self._fs.exists(temporary):
+            with suppress(OSError), _answering():
                 self._fs.rm(temporary)
             raise
 
+    def _write(self, path: str, chunks: Iterable[bytes]) -> None:
+        with _answering():
+            file = self._fs.open(path, "wb")
+        try:
+            for data in chunks:
+                with _answering():
+                    file.write(data)
+        finally:
+            with _answering():
+                file.close()
+
     def read(self, location: str, start: int, stop: int) -> Iterator[bytes]:
         """Seeks, then reads 1 MiB at a time."""
+        left = stop - start
         try:
-            with self._fs.open(self._path(location), "rb") as file:
-                file.seek(start)
-                left = stop - start
+            with _answering():
+                file = self._fs.open(self._path(location), "rb")
+            with file:
+                with _answering():
+                    file.seek(start)
                 while left > 0:
-                    data = file.read(min(CHUNK_BYTES, left))
+                    with _answering():
+                        data = file.read(min(CHUNK_BYTES, left))
                     if not data:
                         raise ArtifactCorrupt("The artifact's file is too short.")
                     left -= len(data)
@@ -114,12 +152,27 @@ class FileChunks:
         """Removes the files."""
         for location in locations:
             for path in (self._path(location), f"{self._path(location)}.part"):
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError), _answering():
                     self._fs.rm(path)
 
     def _path(self, location: str) -> str:
         artifact_id = location.removeprefix("file:")
         return f"{self._root}/{artifact_id[-2:]}/{artifact_id}"
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Around what a library behind fsspec does: each has errors of its own for a server that is not there."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except OSError as error:
+        if isinstance(error, ConnectionError | TimeoutError) or error.errno in AWAY_ERRNOS:
+            raise StorageAway(error.errno or errno.EIO, "The storage does not answer.") from error
+        raise
+    except Exception as error:  # botocore's, aiohttp's, Google's, Azure's: of whatever is installed
+        raise StorageAway(errno.EIO, f"The storage does not answer: {type(error).__name__}.") from error
 
 
 def make_chunk_storage(engine: Engine, url: str) -> ChunkStorage:

@@ -16,11 +16,11 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 @pytest.fixture(scope="module")
 def api(make_api: Callable[..., Api]) -> Api:
-    return make_api(admin_key="operator-0123456789-abcdef")
+    return make_api(admin_key="operator-5e90c7a1d3f2b846")
 
 
 def scraped(api: Api) -> Samples:
-    answer = api.call("GET", "/metrics", key="operator-0123456789-abcdef")
+    answer = api.call("GET", "/metrics", key="operator-5e90c7a1d3f2b846")
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")
     families = list(text_string_to_metric_families(answer.text))
     assert len({family.name for family in families}) == len(families), "a family told twice"

@@ -11,6 +11,7 @@ from tests.contracts.operations import operations
 from tests.contracts.test_bodies import post_job
 from tests.contracts.world import job_spec
 from tests.corpora import pets
+from tests.storages import use_failing_storage
 
 
 def test_s14_unknown_paths(api: Api) -> None:
@@ -119,4 +120,22 @@ def test_a_storage_that_takes_nothing(make_api: Callable[..., Api], tmp_path: Pa
     assert api.call("GET", "/v1/datasets").json() == before
     files.unlink()
     (tmp_path / "away").rename(files)
+    assert api.upload(pets.plain()).status_code == 201
+
+
+def test_a_storage_that_is_away_is_unavailable(make_api: Callable[..., Api]) -> None:
+    """Whatever kind of error its library has for that; the download does not begin as if it were whole."""
+    api = make_api()
+    storage = use_failing_storage(api.store)
+    artifact = api.store.artifacts.write(b"weights", "application/octet-stream")
+    with api.store.work() as work:
+        work.artifacts.attach({"model.safetensors": artifact}, api.ours.ids["model_id"])
+    download = f"/v1/models/{api.ours.ids['model_id']}/artifacts/model.safetensors"
+    assert api.call("GET", download).content == b"weights"
+    for ask in (lambda: api.upload(pets.plain()), lambda: api.call("GET", download)):
+        storage.failures = 1
+        answer = ask()
+        problem(answer, 503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        assert "secret" not in answer.text
     assert api.upload(pets.plain()).status_code == 201

@@ -214,3 +214,30 @@ def test_a_server_on_this_machine_is_its_owners_business() -> None:
         assert weak_secrets(Settings(broker_url=url)) == []
     assert weak_secrets(Settings(broker_url="redis://broker/0")) == []
     assert len(weak_secrets(Settings(broker_url="redis://:@broker/0"))) == 1
+
+
+@pytest.mark.parametrize("mark", "/?#")
+@pytest.mark.parametrize(("name", "told"), [("POSTGRES_PASSWORD", "DATABASE_URL"), ("REDIS_PASSWORD", "BROKER_URL")])
+def test_a_password_that_ends_its_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, told: str, mark: str
+) -> None:
+    for password in (f"pa{mark}ss", f"12{mark}34"):
+        (sentence,) = weak_secrets(settings_of(monkeypatch, **{name: password}))
+        assert told in sentence
+        assert password not in sentence
+        assert "pa" not in sentence.replace("password", "").replace(" part", "")
+
+
+def test_addresses_that_cannot_be_read_are_refused_without_their_words() -> None:
+    for url in ("redis://:s3cr@redis:port/0", "redis://:s3cr@[redis/0"):
+        (sentence,) = weak_secrets(Settings(broker_url=url))
+        assert sentence.startswith("BROKER_URL is no address")
+        assert "s3cr" not in sentence
+    for url in ("s3cr", "postgresql://u:s3cr@db:port/x"):
+        (sentence,) = weak_secrets(Settings(database_url=url))
+        assert sentence.startswith("DATABASE_URL is no address")
+        assert "s3cr" not in sentence
+
+
+def test_a_good_password_with_slashes_is_taken_where_the_driver_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert weak_secrets(settings_of(monkeypatch, POSTGRES_PASSWORD="9f2d61/7c0?be8#5a41")) == []

@@ -1,9 +1,5 @@
 """The services of docker-compose.yml do their work: one job, from upload to explanation, through all of them."""
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,17 +41,6 @@ def test_the_health_check_tells_of_a_machine_without_workers(deployed: Deploymen
     assert "No worker on elsewhere" in checked.stderr
 
 
-@contextmanager
-def frozen(deployed: Deployment, name: str) -> Iterator[None]:
-    pid = deployed.child(name).pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 def test_a_second_machine_trains_with_its_own_folders(deployed: Deployment, tmp_path: Path) -> None:
     """docker/workers.yml, told nothing but where the first one's servers are."""
     first = environment_of(deployed.services["worker-train"])
@@ -66,9 +51,9 @@ def test_a_second_machine_trains_with_its_own_folders(deployed: Deployment, tmp_
     (tmp_path / "weights" / "vgg19.safetensors").touch()
     with second.another("worker-train"), client_of(deployed) as client:
         until(lambda: {"vgg19": "local"}.items() <= {b["name"]: b["weights"] for b in client.backbones()}.items(), 90.0)
-        with frozen(deployed, "worker-train"):
+        with frozen(deployed.child("worker-train").pid):
             job = client.wait(learn(client, each=12, backbone="simple_nn", epochs=2), timeout_seconds=120)
-    assert job["state"] == "succeeded", job
+    assert job["state"] == "succeeded", job["problem"]
     assert "Traceback" not in second.log("worker-train")
     assert {path.name for path in (tmp_path / "worker-train").iterdir()} >= {"cache", "scratch"}
 

@@ -35,7 +35,14 @@ def test_a_broken_key_file_opens_nothing(sqlite_store: Store, tmp_path: Path, co
 CUT = pytest.param(new_secret()[:23], id="cut short")
 
 
-@pytest.mark.parametrize("given", ["", "changeme", "password", CUT, "changemechangemechangeme"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "changeme", "password", CUT, "changemechangemechangeme", "changeme-changeme-changeme"),
+        *("abcdefghijklmnopqrstuvwxyz", "zyxwvutsrqponmlkjihgfedcba", "1234567890abcdefghijklmnop"),
+        *("qwertyuiopasdfghjklzxcvbnm", "abc123xyz-abc123xyz-abc123xyz", "Passw0rd-Tunelens-2024!!"),
+    ],
+)
 def test_s03_weak_keys_are_refused(sqlite_store: Store, tmp_path: Path, given: str) -> None:
     with pytest.raises(ValueError, match="TUNELENS_ADMIN_KEY"):
         ensure_admin_key(sqlite_store, Settings(data_dir=tmp_path, admin_key=given))

@@ -19,6 +19,9 @@ from service.store.migrate import alembic_config
 from service.store.tables import ArtifactRow, TrialRow
 from tests.nudges import Recorded
 from tests.rows import add_job, add_project
+from tests.storages import use_failing_storage
+from tests.worker.runtime.test_claims import make_runtime
+from worker.presence import Presence
 from worker.runtime.figures import Figures
 from worker.runtime.memory import MemoryLimits
 
@@ -168,3 +171,31 @@ def test_as_a_program(
     monkeypatch.setenv("TUNELENS_CACHE_BYTES", "many")
     assert doctor.main(arguments) == 1
     assert "cache_bytes" in capsys.readouterr().out
+
+
+def test_artifacts_whose_storage_is_away(patient: Patient) -> None:
+    use_failing_storage(patient.store, failures=1)
+    (finding,) = found(patient, "artifacts")
+    assert (finding.level, finding.says) == ("wrong", "Their storage does not answer.")
+
+
+def test_the_disks_of_workers(patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a worker tells with its sign of life."""
+    usage = namedtuple("usage", ["total", "used", "free"])
+    told_by = make_runtime(patient.store, tmp_path)
+    told_by.worker_id = "host:3"
+    presence = Presence(told_by)
+    for free, parts in ((LITTLE_BYTES, []), (LITTLE_BYTES - 1, ["disk"])):
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "disk_usage", lambda _, free=free: usage(0, 0, free))
+            presence._say()
+        findings = [finding for finding in found(patient, "disk") if "host:3" in finding.says]
+        assert [finding.part for finding in findings] == parts * 2
+    assert findings[0].says == "2.0 GiB are free at the data folder of host:3."
+
+
+def test_a_folder_that_is_not_there_yet_is_no_disk_that_is_full(tmp_path: Path) -> None:
+    figures = Figures()
+    figures.room({"data": tmp_path, "scratch": tmp_path / "missing"})
+    assert 'folder="data"' in figures.text()
+    assert "scratch" not in figures.text()

@@ -1,10 +1,16 @@
 """Lines of a log: whole objects, with the ids of what the process was at."""
 
+import gc
 import json
 import logging
-from collections.abc import Iterator
+import sys
+import threading
+import warnings
+from asyncio import new_event_loop
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any, Literal
 
 import pytest
 import uvicorn
@@ -111,7 +117,9 @@ def test_ids_stay_with_their_request() -> None:
 def logging_restored() -> Iterator[None]:
     root, others = logging.getLogger(), [logging.getLogger(name) for name in (*UVICORN, ACCESS)]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in (root, *others)]
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     logging.captureWarnings(False)
     for logger, handlers, level, propagate in before:
         logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
@@ -131,3 +139,68 @@ def test_servers_and_libraries_write_the_same_lines(capsys: pytest.CaptureFixtur
         ("uvicorn.error", "started on 8000"),
         ("celery.worker", "lost the broker"),
     ]
+
+
+WORDS = "c4" + "n4ry"
+"""A trace shows the lines of a program as they are written; these words are written nowhere."""
+
+
+class Clumsy:
+    def __del__(self) -> None:
+        raise ValueError(WORDS)
+
+
+def fail() -> None:
+    raise ValueError(WORDS)
+
+
+def fail_in_a_thread() -> None:
+    thread = threading.Thread(target=fail, name="sweeper")
+    thread.start()
+    thread.join()
+
+
+def fail_at_the_top() -> None:
+    try:
+        fail()
+    except ValueError as error:
+        sys.excepthook(ValueError, error, error.__traceback__)
+
+
+def fail_where_nobody_awaits() -> None:
+    loop = new_event_loop()
+    future: Any = loop.create_future()
+    future.set_exception(ValueError(WORDS))
+    del future
+    loop.close()
+
+
+def warn() -> None:
+    warnings.warn(WORDS, UserWarning, stacklevel=1)
+
+
+@pytest.mark.usefixtures("logging_restored")
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("act", [fail_in_a_thread, fail_at_the_top, fail_where_nobody_awaits, Clumsy, warn])
+@pytest.mark.filterwarnings("always")
+def test_s11_what_nobody_catches_is_logged_as_other_errors_are(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["text", "json"], act: Callable[[], object]
+) -> None:
+    set_up_logging(log_format)
+    act()
+    gc.collect()
+    written = capsys.readouterr().err
+    assert WORDS not in written
+    assert ("UserWarning" if act is warn else "ValueError") in written
+    if log_format == "json":
+        (line,) = map(json.loads, written.splitlines())
+        assert line["level"] in ("warning", "error", "critical")
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_threads_that_end_themselves_are_no_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("json")
+    thread = threading.Thread(target=sys.exit)
+    thread.start()
+    thread.join()
+    assert capsys.readouterr().err == ""

@@ -49,7 +49,7 @@ class ExportRun:
 
     def _ending(self) -> Ending:
         try:
-            order = self._order()
+            order = self._row.await_storage(self._order)
         except ArtifactCorrupt as error:
             return Crashed(error.detail)
         except OSError as error:
@@ -70,7 +70,7 @@ class ExportRun:
             config, weights = work.artifacts.find(row.model_id, CONFIG), work.artifacts.find(row.model_id, WEIGHTS)
         if config is None or weights is None:
             raise ArtifactCorrupt("The model lacks its configuration or its weights.")
-        self._scratch.mkdir(parents=True)
+        self._scratch.mkdir(parents=True, exist_ok=True)
         return ExportOrder(
             format=self._format,
             config=json.loads(store.artifacts.read_bytes(config)),
@@ -106,8 +106,7 @@ class ExportRun:
         """
         file = EXPORT_FILES[self._format]
         try:
-            with path.open("rb") as source:
-                artifact = self.runtime.store.artifacts.write(source, file.media_type)
+            artifact = self._row.await_storage(lambda: self._stored(path, file.media_type))
         except OSError as error:
             log.exception("export %s cannot be stored", self.lease.row_id)
             self._row.charge(WorkerLost(why_not_stored(error)).to_problem())
@@ -115,3 +114,7 @@ class ExportRun:
         with self.runtime.store.work() as work:
             self._row.leases(work).finish(self.lease, "succeeded")
             work.artifacts.attach({file.name: artifact}, self._model_id)
+
+    def _stored(self, path: Path, media_type: str) -> Artifact:
+        with path.open("rb") as source:
+            return self.runtime.store.artifacts.write(source, media_type)

@@ -2,7 +2,10 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
@@ -52,6 +55,7 @@ class Figures:
             ("gpu", "fault"),
             registry=self.registry,
         )
+        self._free = Gauge("tunelens_free_bytes", "Room at a worker's folder.", ("folder",), registry=self.registry)
 
     def limits(self, memory: MemoryLimits) -> None:
         """What children may take, as it stays."""
@@ -61,6 +65,13 @@ class Figures:
     def left_out(self, gpu: str, fault: str) -> None:
         """Trials do without a GPU, as long as the process lives."""
         self._left_out.labels(gpu, fault).set(1)
+
+    def room(self, folders: Mapping[str, Path]) -> None:
+        """What is free at each, as it is now; one that nobody has made yet is left out."""
+        for name, folder in folders.items():
+            with suppress(OSError):
+                free = shutil.disk_usage(folder).free
+                self._free.labels(name).set(free)
 
     def trial(self, ending: str, seconds: float) -> None:
         """A trial's attempt is over."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from service.store import Lease, UnitOfWork
 from service.store.leases import LeasedRows
@@ -12,8 +12,11 @@ from worker.runtime.children import start_child
 from worker.runtime.context import Runtime
 from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Ending, Report
+from worker.runtime.outages import await_storage
 from worker.runtime.scribe import Wish
 from worker.runtime.supervision import Supervisor, Watch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class HeldRow:
             return Supervisor(child, watch, beat=self._beat, record=self._record, wish=self._wish).run()
         finally:
             child.await_end()
+
+    def await_storage(self, act: Callable[[], T]) -> T:
+        """What `act` does with stored bytes, again while their storage is away; see `worker.runtime.outages`."""
+        return await_storage(act, self._beat, self.runtime.patience)
 
     def renew(self) -> None:
         """Extends the lease."""

@@ -47,7 +47,11 @@ def pursue(runtime: Runtime, job_id: str) -> None:
             step = take_step(work, runtime.nudges, job_id, found)
             if step.wants is None or runtime.draining.is_set() or not work.jobs.begin_pursuit(job_id, seconds):
                 return
-        found = _find_out(runtime, job_id, step)
+        try:
+            found = _find_out(runtime, job_id, step)
+        except OSError:
+            log.exception("job %s goes on once the storage does", job_id)
+            found = None
         if found is None:
             with runtime.store.work() as work:
                 work.jobs.end_pursuit(job_id)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from worker.runtime.devices import Device
 from worker.runtime.judging import best_epoch_of, is_beaten, is_hopeless, is_judged, is_needless
 from worker.runtime.lease_keeper import LeaseKeeper
 from worker.runtime.messages import Again, Crashed, Done, Ending, Failed, GaveUp, Report
-from worker.runtime.outages import insist
+from worker.runtime.outages import await_storage, insist
 from worker.runtime.pursuit import pursue, take_step
 from worker.runtime.ranks import Ranks, start_ranks
 from worker.runtime.scribe import Wish
@@ -78,7 +79,8 @@ class TrialRun:
 
     def _ending(self) -> Ending:
         try:
-            order, archive = make_order(self.runtime, self.lease, self.devices[0], self._task)
+            prepare = partial(make_order, self.runtime, self.lease, self.devices[0], self._task)
+            order, archive = await_storage(prepare, self._beat, self.runtime.patience)
         except ArtifactCorrupt as error:
             return Crashed(error.detail)
         except Invalid as error:
@@ -183,7 +185,7 @@ class TrialRun:
     def _store_and_succeed(self, outcome: TrialOutcome) -> None:
         """Success is recorded once every byte is stored; where that fails, the trial is tried again."""
         try:
-            stored = self._stored(outcome)
+            stored = await_storage(lambda: self._stored(outcome), self._beat, self.runtime.patience)
         except OSError as error:
             log.exception("the results of trial %s cannot be stored", self.lease.row_id)
             self._charge(why_not_stored(error))

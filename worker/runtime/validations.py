@@ -62,7 +62,7 @@ class ValidationRun:
             self._modality, options = row.modality, dict(row.options)
         try:
             self._scratch.mkdir(parents=True)
-            archive = fetch_archive(store, artifact, self.runtime.cache)
+            archive = self._row.await_storage(lambda: fetch_archive(store, artifact, self.runtime.cache))
         except ArtifactCorrupt as error:
             return Crashed(error.detail, at_work=False)
         except OSError as error:
@@ -96,7 +96,7 @@ class ValidationRun:
         looked through again.
         """
         try:
-            stored = self._stored(found)
+            stored = self._row.await_storage(lambda: self._stored(found))
         except OSError as error:
             log.exception("what dataset %s came to cannot be stored", self.lease.row_id)
             self._row.charge(WorkerLost(why_not_stored(error)).to_problem())

@@ -4,9 +4,9 @@ import pytest
 
 from client import Tunelens
 from tests.deployment.deployed import Deployment, rows
-from tests.faults.deployed.watching import ended_once, epochs, frozen, pid_of, submit, trial_of, trials_under
+from tests.faults.deployed.watching import ended_once, epochs, pid_of, submit, trial_of, trials_under
 from tests.lines import line_to
-from tests.live import gone, until
+from tests.live import frozen, gone, until
 from tests.postgres import PostgresServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(290)]

@@ -11,8 +11,8 @@ import pytest
 
 from client import Tunelens
 from tests.deployment.deployed import DAEMONS, Deployment, client_of, rows
-from tests.faults.deployed.watching import ended_once, epochs, frozen, pid_of, submit, trial_of, trials_under
-from tests.live import FAST, gone, kill, until
+from tests.faults.deployed.watching import ended_once, epochs, pid_of, submit, trial_of, trials_under
+from tests.live import FAST, frozen, gone, kill, until
 from tests.postgres import PostgresServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(290)]

@@ -12,8 +12,8 @@ import pytest
 from client import Tunelens
 from client.children import Child
 from tests.deployment.deployed import Deployment, rows
-from tests.faults.deployed.watching import epochs, frozen, pid_of, submit, trial_of
-from tests.live import FAST, until
+from tests.faults.deployed.watching import epochs, pid_of, submit, trial_of
+from tests.live import FAST, frozen, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 LATE_SECONDS, EARLY_SECONDS = -600.0, 7200.0

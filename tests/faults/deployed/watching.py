@@ -1,9 +1,5 @@
 """What becomes of jobs while a deployment is being disturbed, as its rows tell."""
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from client import Tunelens
@@ -51,16 +47,6 @@ def pid_of(deployed: Deployment, name: str) -> int:
     pid = deployed.child(name).pid
     assert pid is not None
     return pid
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """A process that stands still until the block ends."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def trials_under(worker: Child) -> list[int]:

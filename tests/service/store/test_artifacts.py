@@ -1,18 +1,22 @@
 """One contract over every artifact storage and both databases."""
 
+import errno
 import hashlib
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from sqlalchemy import func, select, update
 
-from service.errors import ArtifactCorrupt
-from service.store import Store
+from service.errors import ArtifactCorrupt, UploadTimeout
+from service.store import StorageAway, Store
 from service.store.artifacts import ArtifactStore, make_artifact_store
 from service.store.chunks import CHUNK_BYTES
 from service.store.tables import ArtifactRow, ChunkRow
+from tests.storages import S3_NOWHERE, use_failing_storage
 
 CONTENT = bytes(range(256)) * (CHUNK_BYTES // 100)
 Damage = Callable[[], None]
@@ -126,3 +130,56 @@ def test_an_artifact_being_written_is_left_alone(store: Store) -> None:
         assert work.artifacts.unowned(24 * 3600.0) == []
         work.session.execute(update(ArtifactRow).values(created_at=ArtifactRow.created_at - 25 * 3600.0))
         assert len(work.artifacts.unowned(24 * 3600.0)) == 1
+
+
+@pytest.mark.parametrize("act", ["write", "read", "delete"])
+def test_errors_of_a_storage_that_is_away_are_told_as_such(sqlite_store: Store, act: str) -> None:
+    storage = use_failing_storage(sqlite_store)
+    artifacts = sqlite_store.artifacts
+    artifact = artifacts.write(CONTENT, "application/zip")
+    assert artifacts.read_bytes(artifact) == CONTENT
+    storage.failures = 1
+    acts = {
+        "write": lambda: artifacts.write(CONTENT, "application/zip"),
+        "read": lambda: artifacts.read_bytes(artifact),
+        "delete": lambda: artifacts.delete([artifact]),
+    }
+    with pytest.raises(StorageAway) as caught:
+        acts[act]()
+    assert "secret" not in str(caught.value)
+
+
+def test_a_source_that_fails_is_no_storage_that_is_away(sqlite_store: Store) -> None:
+    class Gone(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise UploadTimeout("the client is gone")
+
+    use_failing_storage(sqlite_store)
+    with pytest.raises(UploadTimeout):
+        sqlite_store.artifacts.write(Gone(), "application/zip")
+
+
+def test_shares_that_do_not_answer_are_away_and_folders_that_are_missing_are_not(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = make_artifact_store(sqlite_store.engine, f"file://{tmp_path}/artifacts")
+    for number, away in ((errno.ESTALE, True), (errno.ETIMEDOUT, True), (errno.EACCES, False), (errno.ENOSPC, False)):
+
+        def fail(*_: object, number: int = number, **__: object) -> None:
+            raise OSError(number, "as the kernel says it")
+
+        monkeypatch.setattr(LocalFileSystem, "makedirs", fail)
+        with pytest.raises(OSError, match=r"kernel|answer") as caught:
+            artifacts.write(b"bytes", "text/plain")
+        assert isinstance(caught.value, StorageAway) == away
+
+
+def test_s3_that_is_away_is_told_soon(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("s3fs")
+    for name, value in S3_NOWHERE.items():
+        monkeypatch.setenv(name, value)
+    artifacts = make_artifact_store(sqlite_store.engine, "s3://bucket")
+    began = time.monotonic()
+    with pytest.raises(StorageAway):
+        artifacts.write(b"bytes", "text/plain")
+    assert time.monotonic() - began < 15.0

@@ -14,6 +14,7 @@ from service.store.tables import ExportRow, ModelRow
 from tests.live import gone, until
 from tests.nudges import Recorded
 from tests.rows import add_model, add_project
+from tests.storages import use_failing_storage
 from tests.worker.runtime import children
 from worker.runtime.context import Runtime
 from worker.runtime.exports import ExportRun
@@ -173,3 +174,15 @@ def test_a_file_that_cannot_be_stored_is_charged(sqlite_store: Store, tmp_path: 
     row = row_of(sqlite_store, model)
     assert (row.state, row.attempt, row.lease_owner) == ("queued", 1, None)
     assert exported(sqlite_store, model) is None
+
+
+def test_a_storage_that_is_away_is_waited_for(sqlite_store: Store, tmp_path: Path) -> None:
+    model = ask(sqlite_store)
+    runtime = make_runtime(sqlite_store, tmp_path)
+    run = ExportRun(runtime, claim(runtime))
+    run._format, run._model_id = "onnx", model.id
+    (tmp_path / "model.onnx").write_bytes(b"exported")
+    storage = use_failing_storage(sqlite_store, failures=2)
+    run._conclude(Done(tmp_path / "model.onnx"))
+    row = row_of(sqlite_store, model)
+    assert (row.state, row.attempt, storage.failures) == ("succeeded", 0, 0)

@@ -17,6 +17,7 @@ from service.store.tables import ArtifactRow, DatasetRow
 from tests.corpora import tables
 from tests.nudges import Recorded
 from tests.rows import add_project
+from tests.storages import use_failing_storage
 from tests.worker.data.tables.validated import validate
 from tests.worker.runtime import children
 from worker.runtime.context import Runtime
@@ -190,3 +191,15 @@ def test_a_dataset_deleted_meanwhile_leaves_nothing(sqlite_store: Store, tmp_pat
     assert list((runtime.settings.scratch / "datasets").glob("*")) == []
     with sqlite_store.read() as work:
         assert work.artifacts.of(dataset_id) == []
+
+
+def test_a_storage_that_is_away_is_waited_for(sqlite_store: Store, tmp_path: Path) -> None:
+    dataset_id = add(sqlite_store, "tabular", {**TABLE, "target": "x"}, tables.plain())
+    runtime = make_runtime(sqlite_store, tmp_path)
+    run = ValidationRun(runtime, claim(runtime))
+    run._scratch, run._modality = tmp_path, "tabular"
+    storage = use_failing_storage(sqlite_store, failures=2)
+    run._conclude(Done(validate(tmp_path, tables.plain(), target="x").found))
+    with sqlite_store.read() as work:
+        row = work.datasets.get(dataset_id)
+    assert (row.state, row.attempt, storage.failures) == ("ready", 0, 0)
