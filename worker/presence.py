@@ -44,14 +44,10 @@ class Presence:
                 log.warning("presence not said: %s", type(error).__name__)
 
     def _say(self) -> None:
-<<<<<<< HEAD
-        figures, devices = self._runtime.figures.text(), self._runtime.devices
-        offers = "train" in self._runtime.queues and not devices.unproven
-=======
-        settings = self._runtime.settings
+        settings, devices = self._runtime.settings, self._runtime.devices
         self._runtime.figures.room({"data": settings.data_dir, "scratch": settings.scratch})
         figures = self._runtime.figures.text()
->>>>>>> ops
+        offers = "train" in self._runtime.queues and not devices.unproven
         with self._runtime.store.work(quick=True) as work:
             work.workers.seen(
                 self._runtime.worker_id,

@@ -24,12 +24,7 @@ from service.weak_secrets import weak_secrets
 
 LONG_WAIT_SECONDS = 600.0
 SKEW_SECONDS = 30.0
-<<<<<<< HEAD
-MEMORY_LIMIT = "tunelens_memory_limit_bytes"
-LEFT_OUT_GPU = "tunelens_gpu_left_out"
-=======
-MEMORY_LIMIT, FREE = "tunelens_memory_limit_bytes", "tunelens_free_bytes"
->>>>>>> ops
+MEMORY_LIMIT, FREE, LEFT_OUT_GPU = "tunelens_memory_limit_bytes", "tunelens_free_bytes", "tunelens_gpu_left_out"
 LITTLE_BYTES = 2 * 1024**3
 NO_ROOM = "Trials fail when it is full; lower TUNELENS_CACHE_BYTES or make room."
 PROBE = b"tunelens doctor\n" * 64
@@ -143,9 +138,8 @@ def devices(patient: Patient) -> Iterator[Finding]:
     """Can torch use every GPU; does some worker have as many as each trial that waits."""
     with patient.store.read() as work:
         wanted, most = work.trials.most_devices_wanted(), work.workers.most_devices()
-        told = work.workers.figures(SEEN_SECONDS)
-    for worker, (_, text) in told.items():
-        for sample in _samples(text or "", LEFT_OUT_GPU):
+    for worker, samples in _told(patient, LEFT_OUT_GPU).items():
+        for sample in samples:
             says = f"{worker} does without GPU {sample.labels['gpu']}: {sample.labels['fault']}"
             yield Finding("devices", "look", says, "See that this torch knows driver and card; restart the worker.")
     if most is not None and wanted > most:
@@ -155,7 +149,8 @@ def devices(patient: Patient) -> Iterator[Finding]:
 
 def memory(patient: Patient) -> Iterator[Finding]:
     """What the workers' children may take of it, as the workers say."""
-    for worker, limits in _told(patient, MEMORY_LIMIT, "of").items():
+    for worker, samples in _told(patient, MEMORY_LIMIT).items():
+        limits = {sample.labels["of"]: sample.value for sample in samples}
         if not all(limits.values()):
             says = f"Nothing limits what the children of {worker} take."
             yield Finding("memory", "look", says, "Leave TUNELENS_MEMORY_LIMIT_BYTES unset, or set it.")
@@ -164,41 +159,29 @@ def memory(patient: Patient) -> Iterator[Finding]:
         yield Finding("memory", "well", f"A child of {worker} may take {shares}.")
 
 
-<<<<<<< HEAD
-def _memory_limits(figures: str) -> dict[str, float]:
-    """Bytes by what they are for; empty when the worker does not say."""
-    return {sample.labels["of"]: sample.value for sample in _samples(figures, MEMORY_LIMIT)}
-
-
-def _samples(figures: str, name: str) -> list[Sample]:
-    """Of one metric, as a worker tells it."""
-    families = text_string_to_metric_families(figures)
-    return [sample for family in families if family.name == name for sample in family.samples]
-=======
 def room(patient: Patient) -> Iterator[Finding]:
     """Is there some where the workers keep their files, as they say: their disks are not always this one."""
-    for worker, free in _told(patient, FREE, "folder").items():
-        for folder, size in free.items():
-            if size < LITTLE_BYTES:
-                says = f"{size / 1024**3:.1f} GiB are free at the {folder} folder of {worker}."
+    for worker, samples in _told(patient, FREE).items():
+        for sample in samples:
+            if sample.value < LITTLE_BYTES:
+                says = f"{sample.value / 1024**3:.1f} GiB are free at the {sample.labels['folder']} folder of {worker}."
                 yield Finding("disk", "look", says, NO_ROOM)
 
 
-def _told(patient: Patient, name: str, label: str) -> dict[str, dict[str, float]]:
-    """One metric by worker and label, of the workers that tell it."""
+def _told(patient: Patient, name: str) -> dict[str, list[Sample]]:
+    """One metric by worker, of the workers that tell it."""
     with patient.store.read() as work:
         texts = {worker: text or "" for worker, (_, text) in work.workers.figures(SEEN_SECONDS).items()}
     told = {
-        worker: {
-            sample.labels[label]: sample.value
+        worker: [
+            sample
             for family in text_string_to_metric_families(text)
             if family.name == name
             for sample in family.samples
-        }
+        ]
         for worker, text in texts.items()
     }
-    return {worker: values for worker, values in told.items() if values}
->>>>>>> ops
+    return {worker: samples for worker, samples in told.items() if samples}
 
 
 def queues(patient: Patient) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.deployment.compose import WORKERS, document, environment_of
 from tests.deployment.deployed import DAEMONS, Deployment, client_of, rows
-from tests.live import COLOURS, learn, square_png, until
+from tests.live import COLOURS, frozen, learn, square_png, until
 
 pytestmark = pytest.mark.timeout(240)
 
