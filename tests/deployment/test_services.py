@@ -1,7 +1,6 @@
 """The services of docker-compose.yml do their work: one job, from upload to explanation, through all of them."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,21 +40,24 @@ def test_the_health_check_tells_of_a_machine_without_workers(deployed: Deploymen
     assert "No worker on elsewhere" in checked.stderr
 
 
-def test_a_second_machine_trains_with_its_own_folders(deployed: Deployment, tmp_path: Path) -> None:
-    """docker/workers.yml, told nothing but where the first one's servers are."""
+def test_a_second_machine_trains_with_its_own_folders(
+    deployed: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """docker/workers.yml, told nothing but where the first one's servers are. Sockets need a short path."""
+    folder = tmp_path_factory.mktemp("second")
     first = environment_of(deployed.services["worker-train"])
     told = {name: first[name] for name in ("DATABASE_URL", "BROKER_URL")}
-    second = replace(deployed, folder=tmp_path, services=document(told, WORKERS)["services"])
-    for folder in ("worker-train", "weights"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "weights" / "vgg19.safetensors").touch()
+    second = replace(deployed, folder=folder, services=document(told, WORKERS)["services"])
+    for name in ("worker-train", "weights"):
+        (folder / name).mkdir()
+    (folder / "weights" / "vgg19.safetensors").touch()
     with second.another("worker-train"), client_of(deployed) as client:
         until(lambda: {"vgg19": "local"}.items() <= {b["name"]: b["weights"] for b in client.backbones()}.items(), 90.0)
         with frozen(deployed.child("worker-train").pid):
             job = client.wait(learn(client, each=12, backbone="simple_nn", epochs=2), timeout_seconds=120)
     assert job["state"] == "succeeded", job["problem"]
     assert "Traceback" not in second.log("worker-train")
-    assert {path.name for path in (tmp_path / "worker-train").iterdir()} >= {"cache", "scratch"}
+    assert {path.name for path in (folder / "worker-train").iterdir()} >= {"cache", "scratch"}
 
 
 def test_s45_a_file_in_the_data_folder_is_not_imported(deployed: Deployment) -> None:

@@ -15,7 +15,7 @@ import torch
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import ArtifactCorrupt, LeaseLost, ResourceExhausted, ServiceError, Stopped
-from service.store import Artifact, Lease, UnitOfWork
+from service.store import Artifact, Lease, StorageAway, UnitOfWork
 from service.store.serving import Servings
 from service.store.tables import ExplanationRow, PredictionRow
 from worker.data.shortage import says_out_of_memory
@@ -91,7 +91,7 @@ class Serving:
             self._put_back(lease)
         except ServiceError as error:
             self._fail(lease, _of_the_request(error), started)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, StorageAway):
             raise  # the lease runs out and the row is taken again
         except Exception as error:
             log.exception("%s %s", self.noun, lease.row_id)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.logs import log_ids
 from service.specs.tasks import ADVANCE_JOB, EXPLAIN, EXPORT_MODELS, PREDICT, RUN_TRIALS, VALIDATE_DATASETS
-from service.store import Lease
+from service.store import Lease, StorageAway
 from worker.runtime.claims import Claimed, claim_trial
 from worker.runtime.context import Runtime
 from worker.runtime.exports import ExportRun
@@ -80,7 +80,7 @@ def advance_jobs(runtime: Runtime) -> None:
 
 
 def take_all(runtime: Runtime, claim: Callable[[], Taken | None], run: Callable[[Taken], None]) -> None:
-    """Claims and runs until nothing is left or the worker drains; a database that is away ends the round."""
+    """Claims and runs until nothing is left or the worker drains; a database or storage that is away ends the round."""
     try:
         while not runtime.draining.is_set():
             taken = claim()
@@ -88,7 +88,7 @@ def take_all(runtime: Runtime, claim: Callable[[], Taken | None], run: Callable[
                 return
             run(taken)
             runtime.nudges.announce()
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StorageAway) as error:
         log.warning("round ended, the sweeper will nudge again: %s", type(error).__name__, exc_info=error)
 
 

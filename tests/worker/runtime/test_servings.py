@@ -1,5 +1,6 @@
 """How a prediction or explanation ends, whatever happens while it is computed."""
 
+import errno
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,9 +14,8 @@ from sqlalchemy.exc import OperationalError
 from service.settings import Settings
 from service.specs.base import new_id
 from service.specs.images import decode_image, open_image
-from service.store import Store
+from service.store import StorageAway, Store
 from service.store.leases import LeasedRows
-from service.store.pages import PageQuery
 from service.store.tables import PredictionRow
 from tests.corpora.pictures import png
 from tests.nudges import Recorded
@@ -24,6 +24,7 @@ from worker.runtime import asked_inputs
 from worker.runtime.asked_inputs import read_images
 from worker.runtime.context import Runtime
 from worker.runtime.servings import Answer, Question, Serving
+from worker.tasks.registry import take_all
 
 ANSWER: dict[str, Any] = {"items": []}
 
@@ -182,14 +183,18 @@ time.sleep(60)
     assert (ended.stdout, ended.returncode) == ("asked\n", 1)
 
 
-def test_a_database_that_is_away_leaves_the_row_to_be_taken_again(sqlite_store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "away", [OperationalError("SELECT", {}, Exception("away")), StorageAway(errno.EIO, "It does not answer.")]
+)
+def test_what_is_away_leaves_the_row_to_be_taken_again(away: Exception, sqlite_store: Store, tmp_path: Path) -> None:
     def compute(*_: Any) -> Any:
-        raise OperationalError("SELECT", {}, Exception("away"))
+        raise away
 
-    with pytest.raises(OperationalError):
-        run(sqlite_store, tmp_path, compute, [png()])
+    row_id = ask(sqlite_store, [png()])
+    serving = Serving(make_runtime(sqlite_store, tmp_path), None, "predictions", compute)  # type: ignore[arg-type]
+    take_all(serving.runtime, serving.claim, serving.run)
     with sqlite_store.read() as work:
-        assert work.predictions.page(add_project(sqlite_store), PageQuery())[0][0].state == "running"
+        assert work.predictions.get(row_id).state == "running"
 
 
 def test_a_deleted_row_stays_deleted(sqlite_store: Store, tmp_path: Path) -> None:
