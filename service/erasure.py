@@ -36,6 +36,7 @@ def erase_model(work: UnitOfWork, model_id: str) -> None:
 def erase_models(work: UnitOfWork, model_ids: Sequence[str]) -> None:
     """As `erase_model`, of many."""
     for some in _batches(model_ids):
+        work.models.hold(some)  # first: whoever asks something of one just now is through, or finds it gone
         erase_servings(work, "predictions", "model_id", some)
         erase_servings(work, "explanations", "model_id", some)
         work.exports.delete_of(some)  # first: an export that ends just now has attached its file, or never will

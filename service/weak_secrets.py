@@ -43,17 +43,18 @@ def weak_secrets(settings: Settings) -> list[str]:
     found = []
     if settings.admin_key is not None and is_weak(settings.admin_key, MIN_KEY_LENGTH):
         found.append(_sentence("TUNELENS_ADMIN_KEY", MIN_KEY_LENGTH))
-    for name, url, read in (
-        ("DATABASE_URL", settings.database_url, _database_login),
-        ("BROKER_URL", settings.broker_url, _broker_login),
-    ):
+    addresses = [("BROKER_URL", url, _broker_login) for url in settings.broker_url.split(";")]  # kombu takes several
+    for name, url, read in (("DATABASE_URL", settings.database_url, _database_login), *addresses):
         try:
             password, host = read(url)
         except (ValueError, ArgumentError):
             found.append(UNREADABLE.format(name))
             continue
         if password is not None and not _is_here(host) and is_weak(password, MIN_PASSWORD_LENGTH):
-            found.append(_sentence(f"the password in {name}", MIN_PASSWORD_LENGTH))
+            server = "database" if name == "DATABASE_URL" else "broker"
+            found.append(
+                _sentence(f"the password in {name}", MIN_PASSWORD_LENGTH) + f" Change it in the {server}, too."
+            )
     if settings.artifacts_url.startswith("s3:"):
         secret = os.environ.get("AWS_SECRET_ACCESS_KEY")  # absent where the machine itself has the right
         if secret is not None and is_weak(secret, MIN_PASSWORD_LENGTH):
@@ -73,8 +74,12 @@ def _sentence(what: str, min_length: int) -> str:
 
 
 def _database_login(url: str) -> tuple[str | None, str | None]:
-    """Password and host as SQLAlchemy reads them: slashes and the like are part of its passwords."""
+    """Password and host as SQLAlchemy reads them: slashes and the like are part of its passwords; raises `ValueError`
+    where a password ends too early.
+    """
     parts = make_url(url)
+    if "@" in (parts.host or ""):
+        raise ValueError("The password goes on in what should be the host.")
     return parts.password, parts.host
 
 

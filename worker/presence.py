@@ -23,8 +23,8 @@ class Presence:
         self._weights = announced(runtime.weight_sources) if trains else {}
 
     def start(self) -> None:
-        """Says so at once, then again and again in a thread."""
-        self._say()
+        """Says so at once, then again and again in a thread, also when the database is away just then."""
+        self._try_to_say()
         threading.Thread(target=self._keep_saying, name="presence", daemon=True).start()
 
     def stop(self) -> None:
@@ -38,10 +38,13 @@ class Presence:
 
     def _keep_saying(self) -> None:
         while not self._over.wait(self._runtime.settings.heartbeat_seconds):
-            try:
-                self._say()
-            except SQLAlchemyError as error:
-                log.warning("presence not said: %s", type(error).__name__)
+            self._try_to_say()
+
+    def _try_to_say(self) -> None:
+        try:
+            self._say()
+        except SQLAlchemyError as error:
+            log.warning("presence not said: %s", type(error).__name__)
 
     def _say(self) -> None:
         settings, devices = self._runtime.settings, self._runtime.devices

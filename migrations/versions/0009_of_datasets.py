@@ -42,7 +42,11 @@ def _fill_models() -> None:
 
 
 def _fill_servings(name: str) -> None:
-    """All inputs of one are from the same dataset, or from none."""
+    """All inputs of one are from the same dataset, or from none. PostgreSQL takes no JSON with a NUL in it apart, as
+    names of uploaded files could have; nothing of a dataset has one.
+    """
     servings = sa.table(name, sa.column("inputs", sa.JSON()), sa.column("dataset_id", sa.String()))
+    written = sa.cast(servings.c.inputs, sa.Text())
     found = servings.c.inputs[(0, "dataset_id")].as_string()
-    op.execute(sa.update(servings).where(found.is_not(None)).values(dataset_id=found))
+    value = sa.case((written.contains("\\u0000", autoescape=True), sa.null()), else_=found)
+    op.execute(sa.update(servings).where(written.contains('"dataset_id"')).values(dataset_id=value))

@@ -106,6 +106,8 @@ async def _from_form(request: Request) -> Asked:
         raise Invalid("No input was sent.", errors=[Fault(("body", "file"), "missing", "send 1 to 64 `file` parts")])
     if sum(part.size or 0 for part in uploads) > MAX_REQUEST_BYTES:
         raise PayloadTooLarge(f"At most {MAX_REQUEST_BYTES} bytes of inputs are taken in one request.")
+    if any("\0" in (part.filename or "") for part in uploads):
+        raise Invalid("A file's name is no text.", errors=[Fault(("body", "file"), "name", "without NUL characters")])
     files = [((part.filename or "")[:200], await part.read()) for part in uploads]
     return Asked(await _spec_part(form.get("spec")), files=tuple(files))
 

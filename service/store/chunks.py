@@ -99,7 +99,7 @@ class FileChunks:
         given = fsspec.config.conf.get("s3", {}).get("config_kwargs", {}) if is_s3 else {}
         self._fs, self._root = fsspec.core.url_to_fs(url, **({"config_kwargs": LINE_TO_S3 | given} if is_s3 else {}))
         if is_s3:
-            self._fs.retries = 1
+            self._fs.retries = 2
 
     def write(self, location: str, chunks: Iterable[bytes]) -> None:
         """Moves into place only what was written whole."""

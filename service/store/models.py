@@ -33,6 +33,11 @@ class Models:
         query = select(ModelRow.id).where(ModelRow.id == model_id).with_for_update(read=True)
         return self._session.execute(query).one_or_none() is not None
 
+    def hold(self, model_ids: Sequence[str]) -> None:
+        """Locks models that are to be deleted, in one order, until the unit of work ends."""
+        query = select(ModelRow.id).where(ModelRow.id.in_(model_ids)).order_by(ModelRow.id)
+        self._session.execute(query.with_for_update())
+
     def get(self, model_id: str) -> ModelRow | None:
         """For workers."""
         return self._session.get(ModelRow, model_id)

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ArtifactCorrupt, LeaseLost, WorkerLost
+from service.errors import ArtifactCorrupt, LeaseLost, Stopped, WorkerLost
 from service.specs.exports import EXPORT_FILES
 from service.store import Artifact, Lease
 from worker.exporting.order import ExportOrder
-from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
+from worker.runtime.child import DISK_FULL, Order, Reporter
 from worker.runtime.context import Runtime
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
 from worker.runtime.outages import insist
 from worker.runtime.scratch import claim_folder
-from worker.runtime.storing import why_not_stored
+from worker.runtime.storing import unprepared, why_not_stored
 from worker.runtime.work import work_export
 
 log = logging.getLogger(__name__)
@@ -50,11 +50,8 @@ class ExportRun:
     def _ending(self) -> Ending:
         try:
             order = self._row.await_storage(self._order)
-        except ArtifactCorrupt as error:
-            return Crashed(error.detail)
-        except OSError as error:
-            log.exception("export %s cannot be prepared", self.lease.row_id)
-            return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
+        except (ArtifactCorrupt, Stopped, OSError) as error:
+            return unprepared(error, f"export {self.lease.row_id}")
         wall_seconds = self.runtime.settings.export_seconds
         # Exporting takes no device: all of them are for trials.
         watch = self.runtime.watch(wall_seconds, self.runtime.memory.computing, self._scratch)
@@ -107,6 +104,9 @@ class ExportRun:
         file = EXPORT_FILES[self._format]
         try:
             artifact = self._row.await_storage(lambda: self._stored(path, file.media_type))
+        except Stopped:
+            self._row.release()
+            return
         except OSError as error:
             log.exception("export %s cannot be stored", self.lease.row_id)
             self._row.charge(WorkerLost(why_not_stored(error)).to_problem())

@@ -43,7 +43,7 @@ class HeldRow:
 
     def await_storage(self, act: Callable[[], T]) -> T:
         """What `act` does with stored bytes, again while their storage is away; see `worker.runtime.outages`."""
-        return await_storage(act, self._beat, self.runtime.patience)
+        return await_storage(act, self._look, self.runtime.patience)
 
     def renew(self) -> None:
         """Extends the lease."""
@@ -76,6 +76,9 @@ class HeldRow:
 
     def _wish(self) -> Wish:
         return "stop" if self.runtime.draining.is_set() else "go_on"
+
+    def _look(self) -> Wish:
+        return "stop" if self._wish() == "stop" else self._beat()
 
     def _record(self, report: Report) -> None:
         """Progress keeps the stall watchdog quiet; nobody else asks for it."""

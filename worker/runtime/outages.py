@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from service.errors import LeaseLost
+from service.errors import LeaseLost, Stopped
 from service.store import AWAY, StorageAway
 from worker.runtime.scribe import Wish
 
@@ -24,12 +24,14 @@ def insist(write: Callable[[], None], patience: Callable[[], float]) -> None:
     Raises:
         LeaseLost: the row is gone or somebody else's, or the database was away for so many seconds.
     """
-    began = time.monotonic()
+    away_since: float | None = None
     while True:
+        tried_at = time.monotonic()
         try:
             write()
         except AWAY as error:
-            away = time.monotonic() - began
+            away_since = away_since or tried_at
+            away = time.monotonic() - away_since
             if away > patience():
                 raise LeaseLost("The database was away for too long.") from error
             log.warning("database away for %.0f s: %s", away, type(error).__name__)
@@ -43,7 +45,8 @@ def await_storage(act: Callable[[], T], beat: Callable[[], Wish], patience: Call
 
     Raises:
         LeaseLost: the row is gone or somebody else's, as `beat` finds out.
-        OSError: the storage refuses, is full, was away for so many seconds, or `beat` says that an end is wanted.
+        OSError: the storage refuses, is full, or was away for so many seconds.
+        Stopped: it is away, and `beat` says that an end is wanted.
     """
     began, seconds = time.monotonic(), RETRY_SECONDS
     while True:
@@ -51,7 +54,9 @@ def await_storage(act: Callable[[], T], beat: Callable[[], Wish], patience: Call
             return act()
         except StorageAway as error:
             away = time.monotonic() - began
-            if away > patience() or _is_unwanted(beat):
+            if _is_unwanted(beat):
+                raise Stopped("An end is wanted.") from error
+            if away > patience():
                 raise
             log.warning("storage away for %.0f s: %s", away, error.strerror)
         time.sleep(seconds)

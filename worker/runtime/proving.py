@@ -17,7 +17,7 @@ from worker.runtime.devices import Device, places
 
 log = logging.getLogger(__name__)
 Ask = Callable[[str], str | None]
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 120.0
 """Torch is read from a cold disk, and a driver may take long to wake its GPUs."""
 AT_ONCE = 4
 WELL = "well"

@@ -20,13 +20,14 @@ log = logging.getLogger(__name__)
 
 Wish = Literal["go_on", "look", "stop"]
 """`look`: ask the database now."""
+Question = Literal["beat", "record"]
 RETRY_SECONDS = 0.5
 Answer = TypeVar("Answer")
 
 
 class Scribe:
-    """Records reports in their order, and beats every so often, until its block ends. One thing at a time, and the
-    beat first where it is due: however much there is to record, a cancelled job is heard of.
+    """Records reports in their order, and beats every so often, until its block ends. One thing at a time, in turn:
+    however much there is to record, a cancelled job is heard of, and however slow beats are, reports are recorded.
 
     Args:
         beat: renews the lease and says whether to go on.
@@ -52,8 +53,9 @@ class Scribe:
         self._changed = threading.Condition()
         self._due = time.monotonic() + every_seconds
         self._pause_until = 0.0
-        self._asked_at: float | None = None
-        self._is_at_work = self._is_over = False
+        self._has_beaten = False
+        self._asked_at: dict[Question, float] = {}
+        self._is_at_work = self._is_finishing = self._is_over = False
         self._error: Exception | None = None
 
     def __enter__(self) -> Self:
@@ -70,9 +72,9 @@ class Scribe:
 
     @property
     def away_seconds(self) -> float:
-        """For how long the database has not answered; 0 where nothing was asked since it last did."""
-        asked_at = self._asked_at
-        return 0.0 if asked_at is None else time.monotonic() - asked_at
+        """For how long the database has not answered the beat, or has not taken a report; 0 where it has."""
+        now = time.monotonic()
+        return max((now - asked_at for asked_at in [*self._asked_at.values()]), default=0.0)
 
     def write(self, report: Report) -> None:
         """Has it recorded after all that came before; of progress that waits, only the last is worth it."""
@@ -101,11 +103,12 @@ class Scribe:
             LeaseLost: somebody else holds the row, or the database was away for so many seconds and somebody else may.
         """
         with self._changed:
+            self._is_finishing = True
             while True:
                 self.check()
                 if self.away_seconds > patience():
                     raise LeaseLost("The database was away for too long.")
-                if not self._reports and not self._is_at_work and self._asked_at is None:
+                if not self._reports and not self._is_at_work and not self._asked_at:
                     break
                 self._changed.wait(RETRY_SECONDS)
             self._is_over = True
@@ -127,32 +130,37 @@ class Scribe:
         """Until there is something to do, and the pause after a failure is over; False when it is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_over, max(0.0, self._pause_until - time.monotonic()))
-            while not self._is_over and not self._reports and (left := self._due - time.monotonic()) > 0:
-                self._changed.wait(left)
+            while not (self._is_over or self._reports or self._is_beat_due()):
+                self._changed.wait(RETRY_SECONDS if self._is_finishing else max(0.0, self._due - time.monotonic()))
             self._is_at_work = not self._is_over
             return self._is_at_work
+
+    def _is_beat_due(self) -> bool:
+        """At the end only one that was not answered: what follows needs to know whether the row is still held."""
+        return "beat" in self._asked_at if self._is_finishing else time.monotonic() >= self._due
 
     def _serve_one(self) -> None:
         wish: Wish = "go_on"
         epochs = 0
-        is_due = time.monotonic() >= self._due
+        is_beat = not self._reports or (self._is_beat_due() and not self._has_beaten)
+        self._has_beaten = is_beat
         try:
-            if is_due:
+            if is_beat:
                 self._due = time.monotonic() + self._every
-                wish = self._ask(self._beat)
+                wish = self._ask("beat", self._beat)
             else:
                 report = self._reports[0]
-                self._ask(lambda: self._record(report))
+                self._ask("record", lambda: self._record(report))
                 self._reports.popleft()
                 epochs = int(report.kind == "epoch")
         except AWAY as error:
             self._pause_until = time.monotonic() + RETRY_SECONDS
-            self._due = 0.0 if is_due else self._due
+            self._due = 0.0 if is_beat else self._due
             log.warning("database away for %.0f s: %s", self.away_seconds, type(error).__name__)
         self._follow(wish, epochs)
 
-    def _ask(self, question: Callable[[], Answer]) -> Answer:
-        self._asked_at = self._asked_at or time.monotonic()
+    def _ask(self, kind: Question, question: Callable[[], Answer]) -> Answer:
+        self._asked_at.setdefault(kind, time.monotonic())
         answer = question()
-        self._asked_at = None
+        del self._asked_at[kind]
         return answer

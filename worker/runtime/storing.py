@@ -1,10 +1,32 @@
-"""What is kept of a finished trial in its row, and what is said of results that the storage did not take."""
+"""What is kept of a finished trial in its row, and what becomes of work whose files the storage did not give or
+take.
+"""
 
 import json
+import logging
 from typing import Any
 
-from worker.runtime.child import DISK_FULL_ERRNOS
+from service.errors import ArtifactCorrupt, Invalid, Stopped
+from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS
+from worker.runtime.messages import Crashed, Ending, Failed, GaveUp
 from worker.training.order import TrialOutcome
+
+log = logging.getLogger(__name__)
+
+
+def unprepared(error: ArtifactCorrupt | Invalid | Stopped | OSError, what: str) -> Ending:
+    """How work ends whose files could not be brought here; `what` it is, for the log."""
+    match error:
+        case Stopped():
+            return GaveUp()
+        case Invalid():
+            return Failed(error.to_problem())
+        case ArtifactCorrupt():
+            return Crashed(error.detail, at_work=False)
+    log.error("%s cannot be prepared", what, exc_info=error)
+    if error.errno in DISK_FULL_ERRNOS:
+        return Failed(DISK_FULL)
+    return Crashed("The files cannot be prepared.", at_work=False)
 
 
 def why_not_stored(error: OSError) -> str:

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from service.errors import ArtifactCorrupt, Invalid, LeaseLost, WorkerLost
+from service.errors import ArtifactCorrupt, Invalid, LeaseLost, Stopped, WorkerLost
 from service.logs import log_ids
 from service.specs.jobs import JobSpec
 from service.store import Artifact, Lease, UnitOfWork
 from service.store.jobs import TERMINAL
 from worker.runtime.assignments import Assignment, make_order, read_assignment
-from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Reporter
+from worker.runtime.child import DISK_FULL, Reporter
 from worker.runtime.children import Child
 from worker.runtime.context import Runtime
 from worker.runtime.devices import Device
@@ -25,7 +25,7 @@ from worker.runtime.outages import await_storage, insist
 from worker.runtime.pursuit import pursue, take_step
 from worker.runtime.ranks import Ranks, start_ranks
 from worker.runtime.scribe import Wish
-from worker.runtime.storing import row_values, why_not_stored
+from worker.runtime.storing import row_values, unprepared, why_not_stored
 from worker.runtime.supervision import Supervisor, Watch
 from worker.runtime.work import work_trial
 from worker.training.order import TrialOrder, TrialOutcome
@@ -80,14 +80,9 @@ class TrialRun:
     def _ending(self) -> Ending:
         try:
             prepare = partial(make_order, self.runtime, self.lease, self.devices[0], self._task)
-            order, archive = await_storage(prepare, self._beat, self.runtime.patience)
-        except ArtifactCorrupt as error:
-            return Crashed(error.detail)
-        except Invalid as error:
-            return Failed(error.to_problem())
-        except OSError as error:
-            log.exception("trial %s cannot be prepared", self.lease.row_id)
-            return Failed(DISK_FULL) if error.errno in DISK_FULL_ERRNOS else Crashed("The files cannot be prepared.")
+            order, archive = await_storage(prepare, self._look, self.runtime.patience)
+        except (ArtifactCorrupt, Invalid, Stopped, OSError) as error:
+            return unprepared(error, f"trial {self.lease.row_id}")
         self._spec = order.spec
         with archive:
             return self._fitted(order)
@@ -135,6 +130,9 @@ class TrialRun:
             if is_needless(work, self._task):
                 self._over = "target"
         return "stop" if state is None or state in STOPPING_STATES or self._over else "go_on"
+
+    def _look(self) -> Wish:
+        return "stop" if self._wish() == "stop" else self._beat()
 
     def _record(self, report: Report) -> None:
         with self.runtime.store.work(quick=True) as work:
@@ -185,7 +183,9 @@ class TrialRun:
     def _store_and_succeed(self, outcome: TrialOutcome) -> None:
         """Success is recorded once every byte is stored; where that fails, the trial is tried again."""
         try:
-            stored = await_storage(lambda: self._stored(outcome), self._beat, self.runtime.patience)
+            stored = await_storage(lambda: self._stored(outcome), self._look, self.runtime.patience)
+        except Stopped:
+            self._give_back()
         except OSError as error:
             log.exception("the results of trial %s cannot be stored", self.lease.row_id)
             self._charge(why_not_stored(error))

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.errors import ArtifactCorrupt, ImageCorrupt, Invalid, LeaseLost, ServiceError, WorkerLost
+from service.errors import ArtifactCorrupt, ImageCorrupt, Invalid, LeaseLost, ServiceError, Stopped, WorkerLost
 from service.specs.datasets import Modality
 from service.store import Artifact, Lease
 from service.store.datasets import ARCHIVE, MANIFEST, SAMPLES
 from worker.runtime.archives import fetch_archive
-from worker.runtime.child import DISK_FULL, DISK_FULL_ERRNOS, Order, Reporter
+from worker.runtime.child import DISK_FULL, Order, Reporter
 from worker.runtime.context import Runtime
 from worker.runtime.held_row import HeldRow
 from worker.runtime.messages import Crashed, Done, Ending, Failed, GaveUp
 from worker.runtime.outages import insist
 from worker.runtime.scratch import claim_folder
-from worker.runtime.storing import why_not_stored
+from worker.runtime.storing import unprepared, why_not_stored
 from worker.runtime.work import ValidationOrder, work_validation
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class ValidationRun:
             with self._row.kept():
                 ending = self._ending()
                 insist(lambda: self._conclude(ending), self.runtime.patience)
-        except LeaseLost:
-            log.info("dataset %s is gone, or somebody else's now", self.lease.row_id)
+        except LeaseLost as error:
+            log.info("dataset %s is given up: %s", self.lease.row_id, error.detail)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -63,13 +63,8 @@ class ValidationRun:
         try:
             self._scratch.mkdir(parents=True)
             archive = self._row.await_storage(lambda: fetch_archive(store, artifact, self.runtime.cache))
-        except ArtifactCorrupt as error:
-            return Crashed(error.detail, at_work=False)
-        except OSError as error:
-            log.exception("dataset %s cannot be prepared", self.lease.row_id)
-            if error.errno in DISK_FULL_ERRNOS:
-                return Failed(DISK_FULL)
-            return Crashed("The files cannot be prepared.", at_work=False)
+        except (ArtifactCorrupt, Stopped, OSError) as error:
+            return unprepared(error, f"dataset {self.lease.row_id}")
         with archive:
             samples, sources = self._scratch / SAMPLES, self.runtime.weight_sources
             order = Order(ValidationOrder(self._modality, archive.path, options, samples, sources))
@@ -97,6 +92,9 @@ class ValidationRun:
         """
         try:
             stored = self._row.await_storage(lambda: self._stored(found))
+        except Stopped:
+            self._row.release()
+            return
         except OSError as error:
             log.exception("what dataset %s came to cannot be stored", self.lease.row_id)
             self._row.charge(WorkerLost(why_not_stored(error)).to_problem())

@@ -71,7 +71,8 @@ def test_what_is_of_a_dataset_is_found_after_an_upgrade(store: Store) -> None:
     models = {add_model(store, project, job_id).id: dataset_id, add_model(store, project).id: None}
     sample = {"name": "text 0", "sha256": None, "truncated": False, "dataset_id": "ds_any", "row": 0}
     sent = {"name": "a.png", "sha256": "0" * 64, "truncated": False}
-    servings = {"ds_any": [sample, sample], None: [sent], "": []}
+    odd = {"name": 'a\0"dataset_id".png', "sha256": "0" * 64, "truncated": False}
+    servings = {"ds_any": [sample, sample], None: [sent], "": [], "odd": [odd]}
     with store.work() as work:
         for noun, row_class in (("prd", PredictionRow), ("exp", ExplanationRow)):
             for place, inputs in servings.items():
@@ -85,7 +86,7 @@ def test_what_is_of_a_dataset_is_found_after_an_upgrade(store: Store) -> None:
         assert {row.id: row.dataset_id for row in work.session.query(ModelRow)} == models
         for row_class in (PredictionRow, ExplanationRow):
             found = {row.id.partition("_")[2]: row.dataset_id for row in work.session.query(row_class)}
-            assert found == {"ds_any": "ds_any", "None": None, "": None}
+            assert found == {"ds_any": "ds_any", "None": None, "": None, "odd": None}
 
 
 def test_the_tables_are_what_the_migrations_make(store: Store) -> None:

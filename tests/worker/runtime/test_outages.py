@@ -67,6 +67,7 @@ def test_a_database_that_does_not_answer_keeps_nobody_from_watching(tmp_path: Pa
     def beat() -> Wish:
         if marker.exists():
             died.extend(gone(pid) for pid in pids_in(marker))
+            time.sleep(1.0)  # it answers long after the death was noticed
         return "go_on"
 
     def watched() -> Ending:
@@ -95,6 +96,20 @@ def test_a_slow_database_is_not_away() -> None:
     assert len(kept) == 15
 
 
+def test_reports_are_recorded_however_slow_beats_are() -> None:
+    """When one has ended, the next is due."""
+    kept: list[str] = []
+
+    def beat() -> Wish:
+        time.sleep(2 * WATCH.heartbeat_seconds)
+        return "go_on"
+
+    assert supervise(children.say_and_return, 5, beat=beat, record=lambda report: kept.append(report.message)) == Done(
+        10
+    )
+    assert len(kept) == 5
+
+
 def test_a_stop_is_heard_however_much_there_is_to_record(tmp_path: Path) -> None:
     """Epochs come faster than they can be recorded: the backlog never ends."""
     many = 5000
@@ -108,16 +123,26 @@ def test_a_stop_is_heard_however_much_there_is_to_record(tmp_path: Path) -> None
 
 
 def test_of_progress_that_waits_only_the_last_is_recorded(tmp_path: Path) -> None:
+    marker = tmp_path / "counted"
     kept: list[float] = []
 
     def record(report: Report) -> None:
-        if not kept:
-            time.sleep(0.5)
+        until(marker.exists)
         kept.append(report.payload["fraction"])
 
-    assert supervise(children.count_to, 100, record=record) == Done(100)
+    assert supervise(children.count_to_a_hundred, str(marker), record=record) == Done(None)
     assert kept[-1] == 1.0
     assert len(kept) < 50
+
+
+def test_a_report_that_is_never_taken_is_not_waited_for_longer_than_patience() -> None:
+    """Though the database answers everything else."""
+
+    def record(report: Report) -> None:
+        raise OperationalError("INSERT", {}, Exception("the disk is full"))
+
+    with pytest.raises(LeaseLost, match="away for too long"):
+        supervise(children.say_and_return, 1, watch=replace(WATCH, patience=lambda: 1.0), record=record)
 
 
 def test_a_worker_that_drains_waits_for_no_database(tmp_path: Path) -> None:

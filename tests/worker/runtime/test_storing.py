@@ -117,7 +117,20 @@ def test_who_is_not_wanted_any_more_waits_for_no_storage(store: Store, tmp_path:
     run._conclude(Done(outcome(tmp_path)))
     assert storage.tries == 1
     with store.read() as work:
-        assert work.trials.get(run.lease.row_id).state in ("queued", "cancelled")
+        assert work.trials.get(run.lease.row_id).state == "cancelled"
+
+
+def test_who_drains_puts_back_what_cannot_be_stored(store: Store, tmp_path: Path) -> None:
+    """As everything else, without a charge: it is no fault of the trial's."""
+    add_search(store, trials=1)
+    storage = use_failing_storage(store, failures=1000)
+    run = begun(store, tmp_path)
+    run.runtime.draining.set()
+    run._conclude(Done(outcome(tmp_path)))
+    assert storage.tries == 1
+    with store.read() as work:
+        trial = work.trials.get(run.lease.row_id)
+    assert (trial.state, trial.attempt) == ("queued", 0)
 
 
 def test_preparing_waits_for_a_storage_that_is_away() -> None:
