@@ -93,6 +93,7 @@ def test_a_job_whose_worker_died_is_cancelled_without_another_train_worker(store
     with store.work() as work:
         jobs.cancel(work, Recorded(), project, job_id)
         assert work.jobs.state_of(job_id) == "cancelling"
+        work.workers.seen("another", ["control"], {})
     nudges = Recorded()
     sweeper = Sweeper(store, nudges, Settings(data_dir=tmp_path))
     for now in (0.0, 15.0):
